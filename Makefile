@@ -1,0 +1,267 @@
+# The build of Parvus: one application, newlib and the kernel become NAME.elf (a Xen PV guest), and
+# with the hypervisor around it NAME.img (boots by PVH, Multiboot 1 and 2). `make help` lists the
+# targets. Sources are found by folder: adding a file or an application needs no line here.
+#
+# Non-recursive; everything is written under $(B), the dependencies (newlib, lwIP, Xen's headers)
+# under $(DEPS), which several build folders may share. No compiler is called while this file is
+# read, so that a machine without one gets as far as the rule that installs it.
+
+B ?= build
+DEPS ?= build/deps
+APP ?= hello
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+LD ?= ld
+OBJCOPY ?= objcopy
+export B DEPS
+
+# V=1 shows the commands.
+ifeq ($(V),1)
+say = @:
+else
+Q := @
+say = @$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-7s %s\n')
+endif
+
+SHELL := /bin/sh
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: image run iso images test bench check clean distclean help FORCE
+
+image:
+
+# ---- dependencies --------------------------------------------------------------------------------
+
+PACKAGES_BUILD := $(DEPS)/packages-build.stamp
+PACKAGES_TEST := $(DEPS)/packages-test.stamp
+FETCHED := $(DEPS)/fetch.stamp
+NEWLIB := $(DEPS)/newlib.stamp
+
+# One at a time: apt holds a lock.
+$(PACKAGES_TEST): | $(PACKAGES_BUILD)
+$(DEPS)/packages-%.stamp: tools/deps/packages
+	$(Q)tools/deps/packages $*
+	$(Q)mkdir -p $(@D) && touch $@
+
+$(FETCHED): $(wildcard tools/deps/*) | $(PACKAGES_BUILD)
+	$(Q)tools/deps/fetch $(DEPS)
+	$(Q)touch $@
+
+$(NEWLIB): $(FETCHED) $(wildcard tools/deps/*) $(shell find libc-glue/include -type f 2>/dev/null)
+	$(Q)tools/deps/newlib $(DEPS)
+	$(Q)touch $@
+
+# ---- flags ---------------------------------------------------------------------------------------
+
+# Asked of the compiler at first use, then kept.
+GCC_INCLUDE = $(eval GCC_INCLUDE := $$(shell $(CC) -print-file-name=include))$(GCC_INCLUDE)
+LIBGCC = $(eval LIBGCC := $$(shell $(CC) -print-libgcc-file-name))$(LIBGCC)
+
+COMMON_FLAGS = -std=gnu17 -O2 -g -Wall -Wextra -Werror -nostdinc -isystem $(GCC_INCLUDE) \
+    -mno-red-zone -fno-omit-frame-pointer -ffunction-sections -fdata-sections \
+    -fno-stack-protector -fno-asynchronous-unwind-tables -ffile-prefix-map=$(CURDIR)=. \
+    -D__parvus__=1 -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ $(EXTRA_CFLAGS)
+
+# newlib's headers come before Xen's; the host's own operating system is not the target.
+GUEST_FLAGS = $(COMMON_FLAGS) -isystem $(DEPS)/newlib/include -isystem $(DEPS)/xen/include \
+    -fno-pie -no-pie -ftls-model=local-exec \
+    -U__linux__ -U__linux -Ulinux -U__gnu_linux__ -U__unix__ -Uunix -U__unix
+
+# Flags of each class of sources. Kernel code keeps out of the SSE registers, so that an event
+# handler has none to save.
+FLAGS_kernel = $(GUEST_FLAGS) -I. -mgeneral-regs-only -ffreestanding
+FLAGS_libc-glue = $(GUEST_FLAGS) -I.
+FLAGS_app = $(GUEST_FLAGS)
+FLAGS_hypervisor = $(COMMON_FLAGS) -isystem $(DEPS)/xen/include -I. -ffreestanding \
+    -fpie -fvisibility=hidden -mgeneral-regs-only -fno-jump-tables -mcmodel=small \
+    -D__PARVUS_HYPERVISOR__
+
+LINK_COMMON = -nostdlib -static --gc-sections --build-id=none --fatal-warnings \
+    -z noexecstack -z norelro -z max-page-size=4096
+LINK_GUEST = $(LINK_COMMON)
+LINK_HYPERVISOR = $(LINK_COMMON) -no-pie
+
+# $(call stamp,TEXT): the recipe of a file that changes when TEXT does, so that what depends on it
+# is rebuilt when flags or the list of sources change.
+stamp = @mkdir -p $(@D) && printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || \
+    printf '%s\n' '$(subst ','\'',$(1))' > $@
+
+$(B)/flags/%: FORCE | $(PACKAGES_BUILD)
+	$(call stamp,$(CC) $(shell $(CC) -dumpfullversion) $(FLAGS_$*) $(LINK_COMMON) $(SOURCES_$*))
+
+# $(call compile,CLASS,SOURCE): one object, with the headers it depends on beside it.
+compile = $(Q)mkdir -p $(@D) && $(CC) $(FLAGS_$(1)) $(3) -MMD -MP -MF $(@:.o=.d) -c -o $@ $(2)
+
+# ---- shared objects: kernel, libc glue, hypervisor -----------------------------------------------
+
+sources = $(sort $(foreach folder,$(1),$(wildcard $(folder)/*.c $(folder)/*.S)))
+objects = $(patsubst %,$(B)/obj/%.o,$(1))
+
+SOURCES_kernel := $(call sources,kernel pv)
+SOURCES_libc-glue := $(call sources,libc-glue)
+SOURCES_hypervisor := $(filter-out boot/guest.S boot/image.lds.S,$(call sources,boot pv/hypervisor))
+GUEST_OBJECTS := $(call objects,$(SOURCES_kernel) $(SOURCES_libc-glue))
+HYPERVISOR_OBJECTS := $(call objects,$(SOURCES_hypervisor))
+
+# $(call object_rule,CLASS,SOURCE,STAMP of what its system headers come from)
+define object_rule
+$(call objects,$(2)): $(2) $(B)/flags/$(1) $(3)
+	$$(say) $(if $(filter %.S,$(2)),AS,CC) $(2)
+	$$(call compile,$(1),$$<)
+endef
+$(foreach s,$(SOURCES_kernel),$(eval $(call object_rule,kernel,$(s),$(NEWLIB))))
+$(foreach s,$(SOURCES_libc-glue),$(eval $(call object_rule,libc-glue,$(s),$(NEWLIB))))
+$(foreach s,$(SOURCES_hypervisor),$(eval $(call object_rule,hypervisor,$(s),$(FETCHED))))
+
+# ---- the image: the hypervisor, with or without a guest inside -----------------------------------
+
+IMAGE_SCRIPT := $(B)/boot/image.lds
+HYPERVISOR_IMAGE := $(B)/boot/parvus-hypervisor.img
+
+$(IMAGE_SCRIPT): boot/image.lds.S $(B)/flags/hypervisor $(FETCHED)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -E -P -x assembler-with-cpp $(FLAGS_hypervisor) -MMD -MP -MT $@ -MF $@.d -o $@ $<
+
+link_image = $(Q)$(LD) $(LINK_HYPERVISOR) -T $(IMAGE_SCRIPT) -o $@ $(filter %.o,$^)
+strip_image = $(Q)$(OBJCOPY) --strip-all $< $@
+
+$(B)/boot/guest.o: boot/guest.S $(B)/flags/hypervisor $(FETCHED)
+	$(call compile,hypervisor,$<)
+
+$(HYPERVISOR_IMAGE).debug: $(HYPERVISOR_OBJECTS) $(B)/boot/guest.o $(IMAGE_SCRIPT)
+	$(say) LINK $@
+	$(link_image)
+
+$(HYPERVISOR_IMAGE): $(HYPERVISOR_IMAGE).debug
+	$(say) IMAGE $@
+	$(strip_image)
+
+# ---- applications --------------------------------------------------------------------------------
+
+# Every folder of apps/ and the in-guest tests, then the folder that APP names by path; that one
+# takes the place of an application of the same name.
+APP_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard apps/*/*.c tests/guest/*.c))))
+ifneq ($(filter apps/$(APP),$(APP_FOLDERS)),)
+APP_NAME := $(APP)
+else ifneq ($(wildcard $(APP)/*.c $(APP)/app.mk),)
+APP_PATH := $(patsubst $(CURDIR)/%,%,$(abspath $(APP)))
+APP_NAME := $(notdir $(APP_PATH))
+APP_FOLDERS := $(filter-out %/$(APP_NAME),$(APP_FOLDERS)) $(APP_PATH)
+else ifneq ($(filter image run iso,$(or $(MAKECMDGOALS),image)),)
+$(error APP=$(APP): neither an application (there are: $(notdir $(filter apps/%,$(APP_FOLDERS)))) \
+nor a folder with C sources)
+endif
+APP_IMAGE := $(B)/apps/$(APP_NAME)/$(APP_NAME).img
+
+# app.mk of an application's folder may set APP_SOURCES (default: *.c and *.S of the folder),
+# APP_CFLAGS and APP_LDLIBS; APP_FOLDER is the folder's path. tests/ may reach into the kernel's headers.
+# $(call app_variables,NAME,FOLDER)
+define app_variables
+APP_SOURCES :=
+APP_CFLAGS := $(if $(filter tests/%,$(2)),-I.)
+APP_LDLIBS :=
+APP_FOLDER := $(2)
+-include $(2)/app.mk
+SOURCES_app-$(1) := $$(or $$(APP_SOURCES),$$(sort $$(wildcard $(2)/*.c $(2)/*.S)))
+FLAGS_app-$(1) = $$(FLAGS_app) $(if $(filter /%,$(2)),-ffile-prefix-map=$(2)/=) $$(CFLAGS_app-$(1))
+CFLAGS_app-$(1) := $$(APP_CFLAGS)
+LDLIBS_app-$(1) := $$(APP_LDLIBS)
+endef
+
+# An application's object: below its output folder, by its path in the application's folder (or,
+# for a source from elsewhere, by its own path).
+# $(call app_object,NAME,FOLDER,SOURCE)
+app_object = $(B)/apps/$(1)/obj/$(patsubst /%,%,$(patsubst $(2)/%,%,$(3))).o
+
+# $(call app_object_rule,NAME,FOLDER,SOURCE)
+define app_object_rule
+$(call app_object,$(1),$(2),$(3)): $(3) $(B)/flags/app-$(1) $(NEWLIB)
+	$$(say) $(if $(filter %.S,$(3)),AS,CC) $(3)
+	$$(call compile,app-$(1),$$<)
+endef
+
+# $(call app_rules,NAME,FOLDER)
+define app_rules
+OBJECTS_app-$(1) := $(foreach s,$(SOURCES_app-$(1)),$(call app_object,$(1),$(2),$(s)))
+$(foreach s,$(SOURCES_app-$(1)),$(eval $(call app_object_rule,$(1),$(2),$(s))))
+
+$(B)/apps/$(1)/$(1).elf: $$(OBJECTS_app-$(1)) $(GUEST_OBJECTS) kernel/guest.lds $(NEWLIB) \
+    tools/check/privileged $(B)/flags/app-$(1) $(B)/flags/kernel $(B)/flags/libc-glue
+	$$(say) LINK $$@
+	$$(Q)$(LD) $(LINK_GUEST) -T kernel/guest.lds -o $$@ $$(OBJECTS_app-$(1)) $(GUEST_OBJECTS) \
+	    --start-group $$(LDLIBS_app-$(1)) $(DEPS)/newlib/lib/libc.a $(DEPS)/newlib/lib/libm.a \
+	    $$(LIBGCC) --end-group
+	$$(Q)tools/check/privileged $$@
+
+$(B)/apps/$(1)/$(1).stripped.elf: $(B)/apps/$(1)/$(1).elf
+	$$(strip_image)
+
+$(B)/apps/$(1)/guest.o: boot/guest.S $(B)/apps/$(1)/$(1).stripped.elf $(B)/flags/hypervisor $(FETCHED)
+	$$(call compile,hypervisor,$$<,-DGUEST_BLOB='"$(B)/apps/$(1)/$(1).stripped.elf"')
+
+$(B)/apps/$(1)/$(1).img.debug: $(HYPERVISOR_OBJECTS) $(B)/apps/$(1)/guest.o $(IMAGE_SCRIPT)
+	$$(say) LINK $$@
+	$$(link_image)
+
+$(B)/apps/$(1)/$(1).img: $(B)/apps/$(1)/$(1).img.debug
+	$$(say) IMAGE $$@
+	$$(strip_image)
+
+$(B)/apps/$(1)/$(1).iso: $(B)/apps/$(1)/$(1).img $(B)/apps/$(1)/$(1).stripped.elf \
+    $(HYPERVISOR_IMAGE) tools/iso $(PACKAGES_TEST)
+	$$(say) ISO $$@
+	$$(Q)tools/iso --output $$@ $(B)/apps/$(1)/$(1).img $(HYPERVISOR_IMAGE) \
+	    $(B)/apps/$(1)/$(1).stripped.elf
+endef
+$(foreach f,$(APP_FOLDERS),$(eval $(call app_variables,$(notdir $(f)),$(f))))
+$(foreach f,$(APP_FOLDERS),$(eval $(call app_rules,$(notdir $(f)),$(f))))
+
+IMAGES := $(foreach f,$(notdir $(APP_FOLDERS)),$(B)/apps/$(f)/$(f).img)
+
+# ---- targets -------------------------------------------------------------------------------------
+
+image: $(APP_IMAGE) $(HYPERVISOR_IMAGE)
+
+images: $(IMAGES) $(HYPERVISOR_IMAGE)
+
+run: $(APP_IMAGE)
+	$(Q)tools/parvus run $(RUN) $(APP_IMAGE) $(if $(ARGS),-- $(ARGS))
+
+iso: $(APP_IMAGE:.img=.iso)
+
+check: $(PACKAGES_TEST) $(IMAGES)
+	$(Q)tools/check/format
+	$(Q)tools/check/includes
+	$(Q)tools/check/privileged $(IMAGES:.img=.elf)
+
+# Without the packages that only tests need, some tests are skipped.
+test: images
+	$(Q)tools/deps/packages test || true
+	$(Q)tests/run $(TESTS)
+
+bench: images
+	$(Q)tools/bench $(BENCH)
+
+# Dependencies take long to build and are kept; distclean removes them too.
+clean:
+	$(Q)if [ -d $(B) ]; then find $(B) -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +; fi
+
+distclean: clean
+	$(Q)rm -rf $(DEPS)
+
+help:
+	@echo 'make [image] [APP=A]   build $(B)/apps/A/A.elf and A.img; A: a name under apps/ or a folder'
+	@echo 'make run [APP=A] [ARGS="..."] [RUN="..."]   boot it; RUN: options of tools/parvus run'
+	@echo 'make iso [APP=A]       a GRUB ISO: Multiboot 1, Multiboot 2, hypervisor + guest module'
+	@echo 'make test [TESTS=".."] every test; TESTS: options of tests/run'
+	@echo 'make bench             every benchmark; results in $(B)/bench/'
+	@echo 'make check             static checks: style, include edges, privileged instructions'
+	@echo 'make images            every application and the in-guest tests'
+	@echo 'make clean, distclean  remove what was built; the latter: dependencies too'
+	@echo 'Variables: B=build folder, DEPS=dependencies, V=1 shows commands'
+
+-include $(patsubst %.o,%.d,$(GUEST_OBJECTS) $(HYPERVISOR_OBJECTS) \
+    $(foreach f,$(notdir $(APP_FOLDERS)),$(OBJECTS_app-$(f)))) $(IMAGE_SCRIPT).d

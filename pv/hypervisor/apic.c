@@ -1,0 +1,77 @@
+/* See apic.h. Ring 0, one APIC: that of the CPU it runs on. */
+#include "pv/hypervisor/apic.h"
+#include "pv/hypervisor/cpu.h"
+#include "pv/hypervisor/memory.h"
+
+#define MSR_APIC_BASE 0x1b
+#define APIC_BASE_ENABLE (1u << 11)
+#define APIC_BASE_X2APIC (1u << 10)
+#define MSR_X2APIC 0x800
+#define CPUID_1_ECX_X2APIC (1u << 21)
+
+#define APIC_ADDRESS 0xfee00000ul
+
+enum { /* MMIO offset; the x2APIC MSR is MSR_X2APIC + offset / 16 */
+    APIC_EOI = 0xb0,
+    APIC_SPURIOUS = 0xf0,
+    APIC_LVT_TIMER = 0x320,
+    APIC_LVT_LINT0 = 0x350,
+    APIC_LVT_LINT1 = 0x360,
+    APIC_TIMER_INITIAL = 0x380,
+    APIC_TIMER_CURRENT = 0x390,
+    APIC_TIMER_DIVIDE = 0x3e0,
+};
+
+#define APIC_SOFTWARE_ENABLE 0x100
+#define APIC_LVT_MASKED 0x10000
+#define APIC_DIVIDE_BY_1 0xb
+
+static int is_x2apic;
+
+static void apic_write(unsigned int reg, uint32_t value)
+{
+    if (is_x2apic)
+        cpu_wrmsr(MSR_X2APIC + reg / 16, value);
+    else
+        *(volatile uint32_t *)machine_to_virtual(APIC_ADDRESS + reg) = value;
+}
+
+static uint32_t apic_read(unsigned int reg)
+{
+    if (is_x2apic)
+        return (uint32_t)cpu_rdmsr(MSR_X2APIC + reg / 16);
+    return *(volatile uint32_t *)machine_to_virtual(APIC_ADDRESS + reg);
+}
+
+void apic_init(void)
+{
+    uint32_t r[4];
+    uint64_t base = cpu_rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
+
+    cpu_cpuid(1, 0, r);
+    is_x2apic = (r[2] & CPUID_1_ECX_X2APIC) != 0;
+    cpu_wrmsr(MSR_APIC_BASE, is_x2apic ? base | APIC_BASE_X2APIC : base);
+    if (!is_x2apic)
+        memory_map(APIC_ADDRESS, APIC_ADDRESS + PAGE_BYTES, 1);
+    apic_write(APIC_SPURIOUS, APIC_SOFTWARE_ENABLE | VECTOR_SPURIOUS);
+    /* No interrupts from the legacy PIC or the NMI line: nobody here would serve them. */
+    apic_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
+    apic_write(APIC_LVT_LINT1, APIC_LVT_MASKED);
+    apic_write(APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
+    apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+}
+
+void apic_eoi(void)
+{
+    apic_write(APIC_EOI, 0);
+}
+
+void apic_timer_start(uint32_t ticks)
+{
+    apic_write(APIC_TIMER_INITIAL, ticks);
+}
+
+uint32_t apic_timer_left(void)
+{
+    return apic_read(APIC_TIMER_CURRENT);
+}

@@ -1,0 +1,16 @@
+/*
+ * The local APIC: its one-shot timer and end of interrupt. Intel SDM vol. 3A, chapter 11.
+ * x2APIC where the CPU has it (an MSR access is cheaper than MMIO, most of all under KVM).
+ */
+#ifndef HYPERVISOR_APIC_H
+#define HYPERVISOR_APIC_H
+
+#include <stdint.h>
+
+void apic_init(void);
+void apic_eoi(void);
+/* Interrupt with VECTOR_TIMER when `ticks` of the timer's clock have passed; 0 stops it. */
+void apic_timer_start(uint32_t ticks);
+/* What is left of it. */
+uint32_t apic_timer_left(void);
+#endif

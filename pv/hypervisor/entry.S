@@ -1,0 +1,177 @@
+/*
+ * The ways into ring 0 and out again. Each entry builds a struct frame (cpu.h) at the top of the
+ * CPU's stack. Ring 0.
+ *
+ * Hypercalls: Xen's convention (xen/arch-x86/xen-x86_64.h): number in eax, arguments in rdi, rsi,
+ * rdx, r10, r8, result in rax, every other register preserved.
+ */
+#include "boot/layout.h"
+#include "pv/hypervisor/offsets.h"
+
+#define CPU_TOP boot_cpu_stack + CPU_STACK_BYTES - CPU_BYTES
+
+    .section .bss.cpu, "aw", @nobits
+    .balign CPU_STACK_BYTES
+boot_cpu_stack:
+    .skip CPU_STACK_BYTES
+    .globl boot_cpu
+    .set boot_cpu, CPU_TOP
+
+/*
+ * SYSCALL: no stack switch, rcx = rip, r11 = rflags; RFLAGS masked by SFMASK. The stack's address
+ * makes this the boot CPU's own entry: another CPU gets a copy with its own (as Xen does).
+ *
+ * This is the short path: no SS and CS are stored, and SYSRET leaves by it, unless an event has to
+ * be delivered.
+ */
+    .section .text.entry, "ax"
+    .globl entry_syscall
+    .balign 64
+entry_syscall:
+    movq %rsp, CPU_TOP - FRAME_BYTES + FRAME_RSP(%rip)
+    leaq CPU_TOP - FRAME_BYTES(%rip), %rsp
+    movq %rcx, FRAME_RIP(%rsp)
+    movq %r11, FRAME_RFLAGS(%rsp)
+    movq %rdi, FRAME_RDI(%rsp)
+    movq %rsi, FRAME_RSI(%rsp)
+    movq %rdx, FRAME_RDX(%rsp)
+    movq %r8, FRAME_R8(%rsp)
+    movq %r9, FRAME_R9(%rsp)
+    movq %r10, FRAME_R10(%rsp)
+    incq FRAME_BYTES + CPU_HYPERCALLS(%rsp)
+    cmpl $NR_HYPERCALLS, %eax
+    jae 3f
+    movl %eax, %eax
+    movq %r10, %rcx
+    leaq hypercall_table(%rip), %r11
+    call *(%r11, %rax, 8)
+1:  movq FRAME_BYTES + CPU_VCPU_INFO(%rsp), %rdx
+    cmpw $1, (%rdx) /* evtchn_upcall_pending set and evtchn_upcall_mask clear */
+    movq FRAME_RIP(%rsp), %rcx
+    je 2f
+    btq $47, %rcx /* SYSRET to a non-canonical rip would fault in ring 0 (SDM vol. 2, SYSRET) */
+    jc 2f
+    movq FRAME_RDI(%rsp), %rdi
+    movq FRAME_RSI(%rsp), %rsi
+    movq FRAME_RDX(%rsp), %rdx
+    movq FRAME_R8(%rsp), %r8
+    movq FRAME_R9(%rsp), %r9
+    movq FRAME_R10(%rsp), %r10
+    movq FRAME_RFLAGS(%rsp), %r11
+    movq FRAME_RSP(%rsp), %rsp
+    sysretq
+2:  movq %rax, FRAME_RAX(%rsp)
+    movq %rcx, FRAME_RCX(%rsp)
+    movq FRAME_RFLAGS(%rsp), %r11
+    movq %r11, FRAME_R11(%rsp)
+    movq $GUEST_CS, FRAME_CS(%rsp)
+    movq $GUEST_SS, FRAME_SS(%rsp)
+    jmp return_to_guest
+3:  movq $-38, %rax /* -ENOSYS */
+    jmp 1b
+
+/*
+ * INT3. On hosts where SYSCALL does not reach ring 0 the hypercall page holds this instead
+ * (hypercall_page.c); anywhere else in the guest it is a breakpoint.
+ */
+    .globl entry_breakpoint
+    .balign 64
+entry_breakpoint:
+    subq $16, %rsp
+    pushq %rdi
+    pushq %rsi
+    pushq %rdx
+    pushq %rcx
+    pushq %rax
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    cld
+    movq FRAME_RIP(%rsp), %rcx
+    subq boot_cpu + CPU_HYPERCALL_PAGE(%rip), %rcx
+    cmpq $4096, %rcx
+    jae 2f
+    incq boot_cpu + CPU_HYPERCALLS(%rip)
+    cmpl $NR_HYPERCALLS, %eax
+    jae 1f
+    movl %eax, %eax
+    movq %r10, %rcx
+    leaq hypercall_table(%rip), %r11
+    call *(%r11, %rax, 8)
+    movq %rax, FRAME_RAX(%rsp)
+    jmp return_to_guest
+1:  movq $-38, FRAME_RAX(%rsp)
+    jmp return_to_guest
+2:  movq $VECTOR_BREAKPOINT, FRAME_VECTOR(%rsp)
+    movq $0, FRAME_ERROR(%rsp)
+    jmp trap_saved
+
+/* One stub a vector: error code (the CPU pushes it for some), vector, then the common part. */
+    .macro vector_stub number
+    .balign 16
+    .if \number != 8 && (\number < 10 || \number > 14) && \number != 17 && \number != 21
+    pushq $0
+    .endif
+    pushq $\number
+    jmp trap_entry
+    .endm
+
+    .globl vector_stubs
+    .balign 16
+vector_stubs:
+    .altmacro /* %i: the value, not the text */
+    .set i, 0
+    .rept NR_VECTORS
+    vector_stub %i
+    .set i, i + 1
+    .endr
+    .noaltmacro
+
+trap_entry:
+    pushq %rdi
+    pushq %rsi
+    pushq %rdx
+    pushq %rcx
+    pushq %rax
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+trap_saved:
+    pushq %rbx
+    pushq %rbp
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    cld
+    leaq 48(%rsp), %rdi
+    call trap_handle /* changes none of the six registers above for the guest */
+    addq $48, %rsp
+    testb $3, FRAME_CS(%rsp)
+    jnz return_to_guest
+    jmp restore
+
+    .globl cpu_return_to_guest
+cpu_return_to_guest:
+    leaq boot_cpu - FRAME_BYTES(%rip), %rsp
+return_to_guest:
+    movq FRAME_BYTES + CPU_VCPU_INFO(%rsp), %rdx
+    cmpw $1, (%rdx)
+    jne restore
+    call event_deliver
+restore:
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rax
+    popq %rcx
+    popq %rdx
+    popq %rsi
+    popq %rdi
+    addq $16, %rsp
+    .globl entry_iretq
+entry_iretq:
+    iretq

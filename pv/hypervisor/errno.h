@@ -1,0 +1,11 @@
+/* Xen's error codes (xen/errno.h) by their usual names. */
+#ifndef HYPERVISOR_ERRNO_H
+#define HYPERVISOR_ERRNO_H
+
+#define XEN_ERRNO(name, value) name = value,
+enum {
+#include <stdint.h>
+#include <xen/errno.h>
+};
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * Reading and writing the guest's memory at guest-virtual addresses: -EFAULT where the guest has
+ * nothing mapped there, or nothing writable, or where the hypervisor's own addresses begin.
+ *
+ * The hypervisor runs on the guest's page tables, which it validated: an address below its own
+ * range can reach the domain's frames only. What is missing faults, and the fault resumes at the
+ * fixup that stands beside each access (section .fixups, trap.c). Callers copy each thing once and
+ * check the copy. Ring 0.
+ */
+#ifndef HYPERVISOR_GUEST_MEMORY_H
+#define HYPERVISOR_GUEST_MEMORY_H
+
+#include <stdint.h>
+#include <stddef.h>
+#include "pv/hypervisor/errno.h"
+
+#define HYPERVISOR_AREA_START 0xffff800000000000ul /* HYPERVISOR_VIRT_START */
+#define HYPERVISOR_AREA_END 0xffff880000000000ul   /* HYPERVISOR_VIRT_END */
+
+struct fixup {
+    uint64_t rip, resume;
+};
+
+/* A fault at label 1 or 2 makes `error` -EFAULT and goes on at label 3. */
+#define FIXUP(at, error)                                                                           \
+    ".pushsection .text.fixup, \"ax\"\n4:\tmov %[fault], " error "\n\tjmp 3b\n\t.popsection\n\t"          \
+    ".pushsection .fixups, \"a\"\n\t.quad " at ", 4b\n\t.popsection\n\t"
+
+/* A non-canonical address is left to the access itself: it raises #GP, with the same fixup. */
+static inline int guest_range_is_ok(uint64_t addr, uint64_t bytes)
+{
+    uint64_t end = addr + bytes;
+
+    return end >= addr && (end <= HYPERVISOR_AREA_START || addr >= HYPERVISOR_AREA_END);
+}
+
+/* The next four: for a range that guest_range_is_ok() allowed. */
+static inline int guest_read64_in_range(uint64_t addr, uint64_t *value)
+{
+    int error = 0;
+
+    __asm__ volatile("1: mov (%[addr]), %[value]\n"
+                     "3:\n\t" FIXUP("1b", "%[error]")
+                     : [error] "+&r"(error), [value] "=&r"(*value)
+                     : [addr] "r"(addr), [fault] "i"(-EFAULT)
+                     : "memory");
+    return error;
+}
+
+/* Two words in a row: a page-table update, most of all. */
+static inline int guest_read128_in_range(uint64_t addr, uint64_t *first, uint64_t *second)
+{
+    int error = 0;
+
+    __asm__ volatile("1: mov (%[addr]), %[first]\n"
+                     "2: mov 8(%[addr]), %[second]\n"
+                     "3:\n\t" FIXUP("1b", "%[error]") FIXUP("2b", "%[error]")
+                     : [error] "+&r"(error), [first] "=&r"(*first), [second] "=&r"(*second)
+                     : [addr] "r"(addr), [fault] "i"(-EFAULT)
+                     : "memory");
+    return error;
+}
+
+static inline int guest_write64_in_range(uint64_t addr, uint64_t value)
+{
+    int error = 0;
+
+    __asm__ volatile("1: mov %[value], (%[addr])\n"
+                     "3:\n\t" FIXUP("1b", "%[error]")
+                     : [error] "+&r"(error)
+                     : [addr] "r"(addr), [value] "r"(value), [fault] "i"(-EFAULT)
+                     : "memory");
+    return error;
+}
+
+static inline int guest_copy_bytes(void *to, const void *from, size_t bytes)
+{
+    int error = 0;
+
+    __asm__ volatile("1: rep movsb\n"
+                     "3:\n\t" FIXUP("1b", "%[error]")
+                     : [error] "+&r"(error), "+D"(to), "+S"(from), "+c"(bytes)
+                     : [fault] "i"(-EFAULT)
+                     : "memory");
+    return error;
+}
+
+static inline int guest_read(void *to, uint64_t from, size_t bytes)
+{
+    if (!guest_range_is_ok(from, bytes))
+        return -EFAULT;
+    return guest_copy_bytes(to, (const void *)from, bytes);
+}
+
+static inline int guest_write(uint64_t to, const void *from, size_t bytes)
+{
+    if (!guest_range_is_ok(to, bytes))
+        return -EFAULT;
+    return guest_copy_bytes((void *)to, from, bytes);
+}
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * The hypervisor's boot story: from the boot code's long mode to the guest's first instruction.
+ * Ring 0, boot CPU.
+ */
+#include <stdint.h>
+#include <xen/xen.h>
+#include "boot/boot.h"
+#include "pv/hypervisor/apic.h"
+#include "pv/hypervisor/console.h"
+#include "pv/hypervisor/cpu.h"
+#include "pv/hypervisor/domain.h"
+#include "pv/hypervisor/m2p.h"
+#include "pv/hypervisor/memory.h"
+#include "pv/hypervisor/print.h"
+#include "pv/hypervisor/time.h"
+
+extern char guest_start[], guest_end[]; /* linker script */
+extern uint64_t boot_tsc;               /* boot/entry.S: when it was entered */
+
+static struct boot_info info;
+static struct free_list memory;
+
+/* Where the guest is: inside the image, or the first module; what follows is its initrd. */
+static struct {
+    struct boot_range file;
+    const char *command_line;
+    const struct boot_range *initrd;
+} guest;
+
+static void find_guest(void)
+{
+    unsigned int next_module = 0;
+
+    guest.command_line = info.command_line;
+    if (virtual_to_machine(guest_start) != virtual_to_machine(guest_end)) {
+        guest.file = (struct boot_range){virtual_to_machine(guest_start),
+                                         virtual_to_machine(guest_end)};
+    } else {
+        if (info.nr_modules == 0)
+            boot_fail("no guest: none in the image, and the loader gave no module");
+
+        const struct boot_module *module = &info.modules[next_module++];
+
+        guest.file = module->bytes;
+        if (module->command_line[0])
+            guest.command_line = module->command_line;
+    }
+    if (next_module < info.nr_modules)
+        guest.initrd = &info.modules[next_module++].bytes;
+    if (next_module < info.nr_modules)
+        boot_fail("too many modules: the guest is in the image, so only its initrd may follow");
+}
+
+static int has_word(const char *text, const char *word)
+{
+    while (*text) {
+        const char *w = word;
+
+        while (*text == ' ')
+            text++;
+        while (*w && *text == *w)
+            text++, w++;
+        if (!*w && (!*text || *text == ' '))
+            return 1;
+        while (*text && *text != ' ')
+            text++;
+    }
+    return 0;
+}
+
+_Noreturn void hypervisor_main(uint32_t magic, uint32_t loader_info)
+{
+    console_init();
+    cpu_init();                             /* descriptor tables, SYSCALL */
+    boot_read(magic, loader_info, &info);   /* memory map, command line, modules */
+    memory_init(&info, &memory);            /* map all RAM, one word a frame */
+    m2p_init();                             /* room for the machine-to-physical table */
+    memory_protect();                       /* W^X for ourselves */
+    domain_init();                          /* shared_info, for the clock */
+    apic_init();                            /* timer */
+    time_init();                            /* kvmclock, or calibrate the TSC */
+    find_guest();
+    memory_reclaim(&info, &memory);         /* what only held boot data is the domain's, too */
+    domain.is_verbose = has_word(guest.command_line, "log=debug");
+    domain_build(&guest.file, guest.command_line, guest.initrd, &memory);
+    if (domain.is_verbose)
+        print("parvus: tsc entry=%lu guest=%lu\n", boot_tsc, cpu_rdtsc());
+    cpu_return_to_guest();
+}

@@ -1,0 +1,233 @@
+/* See memory.h. Runs at boot, on the boot CPU. */
+#include "pv/hypervisor/memory.h"
+#include "pv/hypervisor/frame.h"
+#include "pv/hypervisor/cpu.h"
+#include "pv/hypervisor/print.h"
+
+#define PTE_A 0x20
+#define PTE_D 0x40
+#define PTE_PCD 0x10
+#define PTE_G 0x100
+#define PTE_NX (1ul << 63)
+#define PTE_ADDRESS 0x000ffffffffff000ul
+#define DATA_PAGE (PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX)
+#define LARGE_PAGE 0x200000ul
+#define DIRECT_MAP_LIMIT (512ul << 30) /* one L3 table */
+#define EARLY_LIMIT (4ul << 30)        /* what the boot code's L2 tables reach */
+
+/* linker script */
+extern char image_start[], image_text[], image_rodata[], image_data[], image_bss[], image_end[];
+extern char guest_start[], guest_end[];
+/* entry.S of boot/ */
+extern uint64_t boot_l3[512], boot_l2[4 * 512];
+
+uint32_t *frame_table;
+uint64_t frame_limit;
+int tlb_is_stale;
+
+static uint64_t image_l1[512] __attribute__((aligned(4096)));
+/* Where memory_init() takes memory from, once it is known. */
+static struct free_list *free_memory;
+
+static uint64_t *l2_of(uint64_t addr)
+{
+    uint64_t index = addr >> 30;
+
+    if (!(boot_l3[index] & PTE_P)) {
+        void *table = addr < EARLY_LIMIT ? boot_l2 + 512 * index : memory_take(PAGE_BYTES);
+
+        boot_l3[index] = virtual_to_machine(table) | PTE_P | PTE_RW | PTE_A;
+    }
+    return (uint64_t *)machine_to_virtual(boot_l3[index] & PTE_ADDRESS);
+}
+
+void memory_map(uint64_t start, uint64_t end, int uncached)
+{
+    for (uint64_t addr = start & -LARGE_PAGE; addr < end; addr += LARGE_PAGE) {
+        uint64_t *entry = &l2_of(addr)[addr >> 21 & 511];
+
+        if (!(*entry & PTE_P))
+            *entry = addr | DATA_PAGE | PTE_PS | (uncached ? PTE_PCD : 0);
+    }
+}
+
+const void *boot_map(uint64_t addr, uint64_t bytes)
+{
+    if (addr + bytes < addr || addr + bytes > EARLY_LIMIT)
+        boot_fail("boot information at %#lx (%lu bytes) is not below 4 GiB", addr, bytes);
+    memory_map(addr, addr + bytes, 0);
+    return machine_to_virtual(addr);
+}
+
+static void add(struct free_list *free, uint64_t start, uint64_t end)
+{
+    if (start >= end)
+        return;
+    if (free->nr == MAX_FREE_RANGES)
+        boot_fail("memory is in more than %d pieces", MAX_FREE_RANGES);
+    free->ranges[free->nr++] = (struct boot_range){start, end};
+}
+
+static void remove_range(struct free_list *free, uint64_t start, uint64_t end)
+{
+    start &= -PAGE_BYTES;
+    end = (end + PAGE_BYTES - 1) & -PAGE_BYTES;
+    for (unsigned int i = 0; i < free->nr; i++) {
+        struct boot_range *range = &free->ranges[i];
+        uint64_t old_end = range->end;
+
+        if (end <= range->start || range->end <= start)
+            continue;
+        range->end = start > range->start ? start : range->start;
+        add(free, end, old_end);
+    }
+}
+
+static int contains(const struct free_list *free, const struct boot_range *part)
+{
+    for (unsigned int i = 0; i < free->nr; i++)
+        if (free->ranges[i].start <= part->start && part->end <= free->ranges[i].end)
+            return 1;
+    return 0;
+}
+
+static struct boot_range *largest(struct free_list *free)
+{
+    struct boot_range *best = &free->ranges[0];
+
+    for (unsigned int i = 1; i < free->nr; i++)
+        if (free->ranges[i].end - free->ranges[i].start > best->end - best->start)
+            best = &free->ranges[i];
+    return best;
+}
+
+void *memory_take(uint64_t bytes)
+{
+    struct boot_range *from = largest(free_memory);
+    uint64_t pages = PAGES(bytes);
+
+    if (from->end - from->start < pages * PAGE_BYTES)
+        boot_fail("too little memory: the hypervisor needs %lu KiB more", pages * 4);
+    from->end -= pages * PAGE_BYTES;
+    memory_map(from->end, from->end + pages * PAGE_BYTES, 0);
+
+    void *memory = machine_to_virtual(from->end), *to = memory;
+    uint64_t words = pages * PAGE_BYTES / 8;
+
+    __asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(0ul) : "memory");
+    if (frame_table)
+        for (uint64_t i = 0; i < pages; i++)
+            frame_table[virtual_to_frame(memory).n + i] = FIXED_HYPERVISOR;
+    return memory;
+}
+
+static void mark(uint64_t start, uint64_t end, uint32_t what)
+{
+    for (uint64_t n = start >> PAGE_SHIFT; n < PAGES(end) && n < frame_limit; n++)
+        frame_table[n] = what;
+}
+
+void memory_init(const struct boot_info *info, struct free_list *free)
+{
+    uint64_t limit = 0;
+
+    free_memory = free;
+    for (unsigned int i = 0; i < info->nr_ram; i++) {
+        struct boot_range ram = info->ram[i];
+
+        if (ram.start >= DIRECT_MAP_LIMIT)
+            continue;
+        if (ram.end > DIRECT_MAP_LIMIT)
+            ram.end = DIRECT_MAP_LIMIT;
+        limit = ram.end > limit ? ram.end : limit;
+        add(free, ram.start, ram.end);
+    }
+    remove_range(free, 0, PAGE_BYTES); /* a null machine address means "none" to many */
+    remove_range(free, virtual_to_machine(image_text) - PAGE_BYTES, virtual_to_machine(image_end));
+    for (unsigned int i = 0; i < info->nr_modules; i++) {
+        const struct boot_range *module = &info->modules[i].bytes;
+
+        if (!contains(free, module))
+            boot_fail("module %u (%#lx-%#lx) is not in free RAM", i, module->start, module->end);
+        remove_range(free, module->start, module->end);
+    }
+    if (free->nr == 0)
+        boot_fail("too little memory: nothing is left beside the image");
+
+    /* Frames start out as the domain's; then all that is no RAM or in use is marked. */
+    uint64_t frames = limit >> PAGE_SHIFT;
+    uint32_t *table = memory_take(frames * sizeof(*frame_table));
+
+    frame_limit = frames;
+    frame_table = table;
+    mark(virtual_to_machine(table), virtual_to_machine(table) + frames * sizeof(*table),
+         FIXED_HYPERVISOR);
+    for (uint64_t at = 0; at < limit;) {
+        uint64_t next = limit;
+        uint64_t ram_end = 0;
+
+        for (unsigned int i = 0; i < info->nr_ram; i++) {
+            if (info->ram[i].start <= at && at < info->ram[i].end)
+                ram_end = info->ram[i].end;
+            else if (info->ram[i].start > at && info->ram[i].start < next)
+                next = info->ram[i].start;
+        }
+        if (!ram_end)
+            mark(at, next, FIXED_IO);
+        at = ram_end ? ram_end : next;
+    }
+    mark(0, PAGE_BYTES, FIXED_IO);
+    mark(virtual_to_machine(image_text) - PAGE_BYTES, virtual_to_machine(guest_start),
+         FIXED_HYPERVISOR);
+    mark(virtual_to_machine(image_bss), virtual_to_machine(image_end), FIXED_HYPERVISOR);
+
+    for (unsigned int i = 0; i < info->nr_ram; i++)
+        if (info->ram[i].start < limit)
+            memory_map(info->ram[i].start,
+                       info->ram[i].end < limit ? info->ram[i].end : limit, 0);
+
+    /* Largest first: the domain's boot region begins in it. */
+    struct boot_range *best = largest(free), first = free->ranges[0];
+
+    free->ranges[0] = *best;
+    *best = first;
+}
+
+/* W^X for the 2 MiB that hold the image; everything else is mapped as data already. */
+void memory_protect(void)
+{
+    uint64_t base = virtual_to_machine(image_text) & -LARGE_PAGE;
+    uint64_t end = virtual_to_machine(image_end);
+    uint64_t text = virtual_to_machine(image_text), rodata = virtual_to_machine(image_rodata);
+    uint64_t data = virtual_to_machine(image_data);
+
+    for (unsigned int i = 0; i < 512; i++) {
+        uint64_t addr = base + i * PAGE_BYTES;
+        uint64_t flags = DATA_PAGE;
+
+        if (addr >= text && addr < rodata)
+            flags = PTE_P | PTE_A;
+        else if (addr >= rodata && addr < data)
+            flags = PTE_P | PTE_A | PTE_NX;
+        image_l1[i] = addr | flags;
+    }
+    /* In place of what the boot code mapped: this runs there. The rest of that was executable. */
+    boot_l2[base >> 21] = virtual_to_machine(image_l1) | PTE_P | PTE_RW | PTE_A;
+    for (uint64_t addr = 0; addr < BOOT_MAPPED_BYTES; addr += LARGE_PAGE)
+        if (addr != base)
+            boot_l2[addr >> 21] |= PTE_NX;
+    /* Text and read-only data are within the first 2 MiB page; a large guest may go on behind. */
+    if (rodata > base + LARGE_PAGE || end < text)
+        boot_fail("the hypervisor's image is larger than %lu bytes", LARGE_PAGE);
+    boot_l4[0] = 0;
+    cpu_write_cr3(cpu_read_cr3());
+}
+
+void memory_reclaim(const struct boot_info *info, struct free_list *free)
+{
+    add(free, virtual_to_machine(guest_start), virtual_to_machine(image_bss) & -PAGE_BYTES);
+    /* A page that a module shares with something else stays unused. */
+    for (unsigned int i = 0; i < info->nr_modules; i++)
+        add(free, (info->modules[i].bytes.start + PAGE_BYTES - 1) & -PAGE_BYTES,
+            info->modules[i].bytes.end & -PAGE_BYTES);
+}

@@ -1,0 +1,183 @@
+/* mmu_update, update_va_mapping and mmuext_op: xen.h, the sections of those names. Ring 0. */
+#include <stdint.h>
+#include <xen/xen.h>
+#include "pv/hypervisor/hypercall.h"
+#include "pv/hypervisor/cpu.h"
+#include "pv/hypervisor/frame.h"
+#include "pv/hypervisor/m2p.h"
+#include "pv/hypervisor/pagetable.h"
+
+/* Batches are worked off without a break; this is far more than one needs. */
+#define MAX_BATCH 0x100000
+
+static int64_t finish(uint64_t done_out, uint64_t done, int64_t error)
+{
+    uint32_t count = (uint32_t)done;
+
+    if (done_out && guest_write(done_out, &count, sizeof(count)))
+        return -EFAULT;
+    return error;
+}
+
+static int64_t check_batch(uint64_t address, uint64_t bytes_each, uint64_t count, uint64_t domid)
+{
+    if (!domid_is_self(domid))
+        return -ESRCH;
+    if (count > MAX_BATCH)
+        return -EINVAL;
+    return guest_range_is_ok(address, count * bytes_each) ? 0 : -EFAULT;
+}
+
+int64_t hypercall_mmu_update(uint64_t requests, uint64_t count, uint64_t done_out, uint64_t domid)
+{
+    count &= UINT32_MAX;
+
+    int64_t error = check_batch(requests, sizeof(struct mmu_update), count, domid);
+    uint64_t done = 0;
+
+    for (; !error && done < count; done++) {
+        uint64_t at = requests + done * sizeof(struct mmu_update);
+        uint64_t ptr, value;
+
+        error = -EFAULT;
+        if (guest_read128_in_range(at, &ptr, &value))
+            break;
+        switch (ptr & 7) {
+        case MMU_NORMAL_PT_UPDATE:
+            error = pagetable_set(ptr, value, 0);
+            break;
+        case MMU_MACHPHYS_UPDATE:
+            error = m2p_set(mfn(ptr >> PAGE_SHIFT), value);
+            break;
+        case MMU_PT_UPDATE_PRESERVE_AD:
+            error = pagetable_set(ptr & ~7ul, value, 1);
+            break;
+        default:
+            error = -EINVAL;
+        }
+        if (error)
+            break;
+    }
+    return finish(done_out, done, error);
+}
+
+int64_t hypercall_update_va_mapping(uint64_t virtual, uint64_t entry, uint64_t flags)
+{
+    uint64_t addr = pagetable_find_l1(virtual);
+    int64_t error = addr ? pagetable_set(addr, entry, 0) : -EINVAL;
+
+    /* As Xen does, flush even after an error. The CPUs to flush on (UVMF_MULTI) are all one. */
+    switch (flags & UVMF_FLUSHTYPE_MASK) {
+    case UVMF_TLB_FLUSH:
+        tlb_flush();
+        break;
+    case UVMF_INVLPG:
+        cpu_invlpg(virtual);
+        break;
+    }
+    return error;
+}
+
+int64_t hypercall_update_va_mapping_otherdomain(uint64_t virtual, uint64_t entry, uint64_t flags,
+                                                uint64_t domid)
+{
+    if (!domid_is_self(domid))
+        return -ESRCH;
+    return hypercall_update_va_mapping(virtual, entry, flags);
+}
+
+/* A frame of the domain that the hypervisor may fill, as if it were mapped writable. */
+static int64_t fill_frame(mfn_t to, const mfn_t *from)
+{
+    if (to.n >= frame_limit || (from && from->n >= frame_limit))
+        return -EINVAL;
+    if (from && frame_type(*from) == FRAME_FIXED)
+        return -EPERM;
+
+    int64_t error = frame_get(to, FRAME_WRITABLE);
+
+    if (error)
+        return error;
+
+    void *target = frame_to_virtual(to);
+    uint64_t words = PAGE_BYTES / 8;
+
+    if (from) {
+        const void *source = frame_to_virtual(*from);
+
+        __asm__ volatile("rep movsq" : "+D"(target), "+S"(source), "+c"(words) : : "memory");
+    } else {
+        __asm__ volatile("rep stosq" : "+D"(target), "+c"(words) : "a"(0ul) : "memory");
+    }
+    frame_table[to.n]--;
+    return 0;
+}
+
+static int64_t do_mmuext(const struct mmuext_op *op)
+{
+    mfn_t frame = mfn(op->arg1.mfn);
+
+    switch (op->cmd) {
+    case MMUEXT_PIN_L1_TABLE:
+    case MMUEXT_PIN_L2_TABLE:
+    case MMUEXT_PIN_L3_TABLE:
+    case MMUEXT_PIN_L4_TABLE:
+        return pagetable_pin(frame, op->cmd - MMUEXT_PIN_L1_TABLE + 1);
+    case MMUEXT_UNPIN_TABLE:
+        return pagetable_unpin(frame);
+    case MMUEXT_NEW_BASEPTR:
+        return pagetable_set_base(frame);
+    case MMUEXT_TLB_FLUSH_LOCAL:
+    case MMUEXT_TLB_FLUSH_MULTI:
+    case MMUEXT_TLB_FLUSH_ALL:
+        tlb_flush();
+        return 0;
+    case MMUEXT_INVLPG_LOCAL:
+    case MMUEXT_INVLPG_MULTI:
+    case MMUEXT_INVLPG_ALL:
+        cpu_invlpg(op->arg1.linear_addr);
+        return 0;
+    case MMUEXT_FLUSH_CACHE:
+    case MMUEXT_FLUSH_CACHE_GLOBAL:
+        __asm__ volatile("wbinvd" : : : "memory");
+        return 0;
+    case MMUEXT_CLEAR_PAGE:
+        return fill_frame(frame, NULL);
+    case MMUEXT_COPY_PAGE: {
+        mfn_t source = mfn(op->arg2.src_mfn);
+
+        return fill_frame(frame, &source);
+    }
+    case MMUEXT_SET_LDT: /* none is all there is */
+        return op->arg2.nr_ents == 0 ? 0 : -EOPNOTSUPP;
+    case MMUEXT_NEW_USER_BASEPTR: /* there is no guest user mode to have one */
+        return frame.n == 0 ? 0 : -EOPNOTSUPP;
+    default:
+        return -EOPNOTSUPP;
+    }
+}
+
+int64_t hypercall_mmuext_op(uint64_t ops, uint64_t count, uint64_t done_out, uint64_t domid)
+{
+    count &= UINT32_MAX;
+
+    int64_t error = check_batch(ops, sizeof(struct mmuext_op), count, domid);
+    uint64_t done = 0;
+
+    for (; !error && done < count; done++) {
+        uint64_t at = ops + done * sizeof(struct mmuext_op);
+        struct mmuext_op op;
+        uint64_t command, arg1, arg2;
+
+        error = -EFAULT;
+        if (guest_read64_in_range(at, &command) || guest_read128_in_range(at + 8, &arg1, &arg2))
+            break;
+        op.cmd = (uint32_t)command;
+        op.arg1.mfn = arg1; /* both are unions of 64-bit values */
+        op.arg2.src_mfn = arg2;
+        error = do_mmuext(&op);
+        if (error)
+            break;
+    }
+    return finish(done_out, done, error);
+}

@@ -1,0 +1,300 @@
+/* See pagetable.h. */
+#include "pv/hypervisor/pagetable.h"
+#include "pv/hypervisor/frame.h"
+#include "pv/hypervisor/guest_memory.h"
+#include "pv/hypervisor/cpu.h"
+
+/*
+ * Bits that an entry must not have. L1: global, protection keys and the ignored bits 52..62, which
+ * Xen keeps from guests too; caching bits are the guest's choice. Above: large pages and caching.
+ */
+#define L1_REFUSED (0x7ff0000000000000ul | 0x100)
+#define UPPER_REFUSED (0x7ff0000000000000ul | 0x198)
+
+int pagetable_enforce_wx;
+
+static uint64_t machine_address_limit(void)
+{
+    static uint64_t limit;
+
+    if (!limit) {
+        uint32_t r[4];
+
+        cpu_cpuid(0x80000008, 0, r); /* SDM vol. 2, CPUID: physical address bits */
+        limit = 1ul << (r[0] & 0xff);
+    }
+    return limit;
+}
+
+/* Frames that have no word in frame_table are device memory, if the CPU can address them. */
+static int get_io(uint64_t entry)
+{
+    if ((entry & PTE_ADDRESS) >= machine_address_limit())
+        return -EINVAL;
+    return entry & PTE_NX || !pagetable_enforce_wx ? 0 : -EINVAL;
+}
+
+/* The frames of the interrupt controllers, which the hypervisor keeps to itself. */
+static int is_interrupt_controller(uint64_t entry)
+{
+    uint64_t addr = entry & PTE_ADDRESS;
+
+    return addr >= 0xfec00000 && addr < 0xfef00000;
+}
+
+static int get_fixed(uint64_t entry, uint32_t word)
+{
+    switch (word) {
+    case FIXED_IO:
+        return is_interrupt_controller(entry) ? -EPERM : get_io(entry);
+    case FIXED_SHARED:
+        return entry & PTE_NX || !pagetable_enforce_wx ? 0 : -EINVAL;
+    default:
+        return -EPERM;
+    }
+}
+
+/* The type that an L1 entry needs its frame to have; FRAME_PLAIN: any. */
+static enum frame_type type_needed(uint64_t entry)
+{
+    if (entry & PTE_RW)
+        return FRAME_WRITABLE;
+    if (!(entry & PTE_NX) && pagetable_enforce_wx)
+        return FRAME_EXECUTABLE;
+    return FRAME_PLAIN;
+}
+
+/* Check a present L1 entry and take the reference that it needs. */
+static int get_l1_entry(uint64_t entry)
+{
+    mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
+
+    if (entry & L1_REFUSED)
+        return -EINVAL;
+    if (pagetable_enforce_wx && (entry & PTE_RW) && !(entry & PTE_NX))
+        return -EINVAL;
+    if (frame.n >= frame_limit)
+        return is_interrupt_controller(entry) ? -EPERM : get_io(entry);
+    if (frame_type(frame) == FRAME_FIXED)
+        return get_fixed(entry, frame_table[frame.n]);
+
+    enum frame_type type = type_needed(entry);
+
+    return type == FRAME_PLAIN ? 0 : frame_get(frame, type);
+}
+
+static void put_l1_entry(uint64_t entry)
+{
+    mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
+
+    if (type_needed(entry) != FRAME_PLAIN && frame.n < frame_limit &&
+        frame_type(frame) != FRAME_FIXED)
+        frame_put(frame);
+    else
+        tlb_is_stale = 1;
+}
+
+static int is_linear(mfn_t table, unsigned int level, uint64_t entry)
+{
+    return level == 4 && (entry & PTE_ADDRESS) >> PAGE_SHIFT == table.n && !(entry & PTE_RW);
+}
+
+static int get_entry(mfn_t table, unsigned int level, uint64_t entry)
+{
+    if (level == 1)
+        return get_l1_entry(entry);
+    if (entry & UPPER_REFUSED)
+        return -EINVAL;
+    if (is_linear(table, level, entry))
+        return 0;
+    return pagetable_get(mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT), level - 1);
+}
+
+static void put_entry(mfn_t table, unsigned int level, uint64_t entry)
+{
+    if (level == 1) {
+        put_l1_entry(entry);
+    } else {
+        tlb_is_stale = 1; /* the CPU caches upper levels, too (SDM vol. 3A, 4.10.3) */
+        if (!is_linear(table, level, entry))
+            pagetable_put(mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT));
+    }
+}
+
+static int is_hypervisor_slot(unsigned int level, unsigned int slot)
+{
+    return level == 4 && slot >= HYPERVISOR_FIRST_SLOT && slot <= HYPERVISOR_LAST_SLOT;
+}
+
+static void put_entries(mfn_t table, unsigned int level, unsigned int end)
+{
+    const uint64_t *entries = frame_to_virtual(table);
+
+    for (unsigned int i = 0; i < end; i++)
+        if ((entries[i] & PTE_P) && !is_hypervisor_slot(level, i))
+            put_entry(table, level, entries[i]);
+}
+
+static int get_entries(mfn_t table, unsigned int level)
+{
+    uint64_t *entries = frame_to_virtual(table);
+
+    for (unsigned int i = 0; i < 512; i++) {
+        if (!(entries[i] & PTE_P) || is_hypervisor_slot(level, i))
+            continue;
+
+        int error = get_entry(table, level, entries[i]);
+
+        if (error) {
+            put_entries(table, level, i);
+            return error;
+        }
+        entries[i] |= PTE_US; /* guest kernel and application both run in ring 3 */
+    }
+    if (level == 4)
+        for (unsigned int i = HYPERVISOR_FIRST_SLOT; i <= HYPERVISOR_LAST_SLOT; i++)
+            entries[i] = boot_l4[i];
+    return 0;
+}
+
+int pagetable_get(mfn_t frame, unsigned int level)
+{
+    enum frame_type type = FRAME_L1 + level - 1;
+
+    if (frame.n >= frame_limit)
+        return -EINVAL;
+
+    enum frame_type old = frame_type(frame);
+    int error = frame_get(frame, type);
+
+    /* Its entries are checked while it already has its type: one that maps it writable fails. */
+    if (error || old == type)
+        return error;
+    error = get_entries(frame, level);
+    if (error)
+        frame_table[frame.n] = FRAME_OF_TYPE(FRAME_PLAIN);
+    return error;
+}
+
+void pagetable_put(mfn_t frame)
+{
+    unsigned int level = frame_type(frame) - FRAME_L1 + 1;
+
+    if ((frame_table[frame.n] & FRAME_COUNT) == 1) {
+        put_entries(frame, level, 512);
+        /* The TLB may know it as a table: frame_retype() must see a type that it was. */
+        tlb_flush();
+        frame_table[frame.n] = FRAME_OF_TYPE(FRAME_PLAIN);
+    } else {
+        frame_put(frame);
+    }
+}
+
+int pagetable_pin(mfn_t frame, unsigned int level)
+{
+    if (frame.n >= frame_limit)
+        return -EINVAL;
+    if (frame_table[frame.n] & FRAME_PINNED && frame_type(frame) != FRAME_FIXED)
+        return -EINVAL;
+
+    int error = pagetable_get(frame, level);
+
+    if (!error)
+        frame_table[frame.n] |= FRAME_PINNED;
+    return error;
+}
+
+int pagetable_unpin(mfn_t frame)
+{
+    if (frame.n >= frame_limit || frame_type(frame) == FRAME_FIXED ||
+        !(frame_table[frame.n] & FRAME_PINNED))
+        return -EINVAL;
+    frame_table[frame.n] &= ~FRAME_PINNED;
+    pagetable_put(frame);
+    return 0;
+}
+
+static int set_entry(mfn_t table, unsigned int level, uint64_t *slot, uint64_t entry)
+{
+    uint64_t old = *slot;
+
+    if (is_hypervisor_slot(level, (uint64_t)slot % PAGE_BYTES / 8))
+        return -EINVAL;
+    if (entry & PTE_P) {
+        int error = get_entry(table, level, entry);
+
+        if (error)
+            return error;
+        entry |= PTE_US;
+    }
+    *slot = entry;
+    if (old & PTE_P)
+        put_entry(table, level, old);
+    return 0;
+}
+
+/* A plain write to a frame of the domain: allowed where a writable mapping would be. */
+static int set_word(mfn_t frame, uint64_t *slot, uint64_t value)
+{
+    int error = frame_get(frame, FRAME_WRITABLE);
+
+    if (error)
+        return error;
+    *slot = value;
+    frame_table[frame.n]--;
+    return 0;
+}
+
+int pagetable_set(uint64_t addr, uint64_t entry, int keep_ad)
+{
+    mfn_t frame = mfn(addr >> PAGE_SHIFT);
+    uint64_t *slot = machine_to_virtual(addr);
+
+    if (frame.n >= frame_limit)
+        return -EINVAL;
+    switch (frame_type(frame)) {
+    case FRAME_L1:
+    case FRAME_L2:
+    case FRAME_L3:
+    case FRAME_L4:
+        if (keep_ad && (entry & PTE_P))
+            entry |= *slot & (PTE_A | PTE_D);
+        return set_entry(frame, frame_type(frame) - FRAME_L1 + 1, slot, entry);
+    case FRAME_FIXED:
+        return -EPERM;
+    default:
+        return set_word(frame, slot, entry);
+    }
+}
+
+uint64_t pagetable_find_l1(uint64_t virtual)
+{
+    uint64_t table = cpu_read_cr3() & PTE_ADDRESS;
+
+    /* Canonical, and not the hypervisor's. */
+    if ((int64_t)(virtual << 16) >> 16 != (int64_t)virtual || !guest_range_is_ok(virtual, 1))
+        return 0;
+    for (unsigned int level = 4; level > 1; level--) {
+        unsigned int index = virtual >> (PAGE_SHIFT + 9 * (level - 1)) & 511;
+        uint64_t entry = ((uint64_t *)machine_to_virtual(table))[index];
+
+        /* Through a linear entry this would find a table of a higher level. */
+        if (!(entry & PTE_P) || is_linear(mfn(table >> PAGE_SHIFT), level, entry))
+            return 0;
+        table = entry & PTE_ADDRESS;
+    }
+    return table + (virtual >> PAGE_SHIFT & 511) * 8;
+}
+
+int pagetable_set_base(mfn_t frame)
+{
+    mfn_t old = mfn(cpu_read_cr3() >> PAGE_SHIFT);
+    int error = pagetable_get(frame, 4);
+
+    if (error)
+        return error;
+    cpu_write_cr3(frame.n << PAGE_SHIFT);
+    if (frame_type(old) == FRAME_L4)
+        pagetable_put(old);
+    return 0;
+}

@@ -1,0 +1,217 @@
+/*
+ * See trap.h. Xen: xen.h (trap_info, set_trap_table), arch/x86/x86_64/entry.S (the guest's frame).
+ */
+#include <stdint.h>
+#include <xen/xen.h>
+#include "pv/hypervisor/trap.h"
+#include "pv/abi.h"
+#include "pv/hypervisor/apic.h"
+#include "pv/hypervisor/domain.h"
+#include "pv/hypervisor/entry.h"
+#include "pv/hypervisor/hypercall.h"
+#include "pv/hypervisor/hypercall_page.h"
+#include "pv/hypervisor/m2p.h"
+#include "pv/hypervisor/shutdown.h"
+#include "pv/hypervisor/time.h"
+
+enum {
+    VECTOR_DEBUG = 1,
+    VECTOR_INVALID_OPCODE = 6,
+    VECTOR_DOUBLE_FAULT = 8,
+    VECTOR_PROTECTION = 13,
+    VECTOR_PAGE_FAULT = 14,
+    VECTOR_MACHINE_CHECK = 18,
+};
+
+/* Vectors that come with an error code (SDM vol. 3A, table 6-1). */
+#define HAS_ERROR_CODE                                                                             \
+    (1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17 | 1u << 21)
+
+#define RED_ZONE_BYTES 128
+#define TRAP_INFO_DPL 3
+#define TRAP_INFO_MASKS 4
+
+extern const struct fixup fixups_start[], fixups_end[]; /* linker script */
+
+/* Write the guest's frame below `rsp`. The address that could not be written goes to *fault. */
+static int push_frame(const struct frame *frame, uint64_t *rsp, const uint64_t *error_code,
+                      uint64_t *fault)
+{
+    const struct vcpu_info *info = this_cpu()->vcpu_info;
+    uint8_t mask = info->evtchn_upcall_mask;
+    uint64_t rflags = mask ? frame->rflags & ~(uint64_t)RFLAGS_IF : frame->rflags | RFLAGS_IF;
+    uint64_t words[8];
+    unsigned int n = 0;
+
+    words[n++] = frame->rcx;
+    words[n++] = frame->r11;
+    if (error_code)
+        words[n++] = *error_code;
+    words[n++] = frame->rip;
+    /* Guest kernel mode shows as ring 0; the guest's own return sets it to 3 again. */
+    words[n++] = (frame->cs & ~3ul) | (uint64_t)mask << 32;
+    words[n++] = rflags;
+    words[n++] = frame->rsp;
+    words[n++] = frame->ss;
+
+    uint64_t to = (*rsp & ~15ul) - n * 8;
+
+    *fault = to;
+    if (!guest_range_is_ok(to, n * 8))
+        return -EFAULT;
+    while (n--) {
+        *fault = to + n * 8;
+        if (guest_write64_in_range(to + n * 8, words[n]))
+            return -EFAULT;
+    }
+    *rsp = to;
+    return 0;
+}
+
+static void enter(struct frame *frame, uint64_t rip, uint64_t rsp, int masks_events)
+{
+    frame->rip = rip;
+    frame->rsp = rsp;
+    frame->cs = GUEST_CS;
+    frame->ss = GUEST_SS;
+    frame->rflags &= ~(uint64_t)(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC);
+    if (masks_events)
+        this_cpu()->vcpu_info->evtchn_upcall_mask = 1;
+}
+
+/* The guest's stack has overflowed: tell it on its other one. */
+static void enter_on_fault_stack(struct frame *frame, uint64_t fault)
+{
+    const struct vcpu *vcpu = this_vcpu();
+    const struct trap_info *handler = &vcpu->traps[VECTOR_DOUBLE_FAULT];
+    uint64_t rsp = vcpu->kernel_rsp, error_code = 0, ignored;
+
+    if (!(domain.features & PARVUS_FEATURE_FAULT_STACK) || !handler->address || !rsp)
+        shutdown_crash(frame, "its stack cannot be written (rsp %#lx)", frame->rsp);
+    this_cpu()->vcpu_info->arch.cr2 = fault;
+    if (push_frame(frame, &rsp, &error_code, &ignored))
+        shutdown_crash(frame, "neither its stack (rsp %#lx) nor its fault stack can be written",
+                       frame->rsp);
+    enter(frame, handler->address, rsp, 1);
+}
+
+void trap_enter_guest(struct frame *frame, uint64_t rip, int flags, const uint64_t *error_code)
+{
+    uint64_t rsp = frame->rsp - RED_ZONE_BYTES;
+    uint64_t fault;
+
+    if (push_frame(frame, &rsp, error_code, &fault))
+        enter_on_fault_stack(frame, fault);
+    else
+        enter(frame, rip, rsp, flags & TRAP_MASKS_EVENTS);
+}
+
+void trap_deliver(struct frame *frame, unsigned int vector, uint64_t error_code)
+{
+    const struct trap_info *handler = &this_vcpu()->traps[vector];
+    int has_code = vector < NR_EXCEPTIONS && (HAS_ERROR_CODE >> vector & 1);
+
+    if (!handler->address)
+        shutdown_crash(frame, "exception %u (error code %#lx, cr2 %#lx) without a handler", vector,
+                       error_code, this_cpu()->vcpu_info->arch.cr2);
+    trap_enter_guest(frame, handler->address,
+                     handler->flags & TRAP_INFO_MASKS ? TRAP_MASKS_EVENTS : 0,
+                     has_code ? &error_code : NULL);
+}
+
+/*
+ * INT n out of ring 3 raises #GP with the vector in the error code (no gate lets it through): the
+ * guest's trap table decides instead.
+ */
+static int deliver_software_interrupt(struct frame *frame)
+{
+    unsigned int vector = (uint32_t)frame->error >> 3;
+    int is_idt_not_external = (frame->error & 7) == 2;
+
+    if (!is_idt_not_external || vector >= NR_TRAPS || !this_vcpu()->traps[vector].address)
+        return 0;
+    frame->rip += 2; /* CD ib */
+    trap_deliver(frame, vector, 0);
+    return 1;
+}
+
+static void handle_guest_exception(struct frame *frame)
+{
+    uint64_t cr2;
+
+    switch (frame->vector) {
+    case VECTOR_DOUBLE_FAULT:
+    case VECTOR_MACHINE_CHECK:
+        shutdown_hypervisor_fault(frame);
+    case VECTOR_PROTECTION:
+        if (deliver_software_interrupt(frame))
+            return;
+        break;
+    case VECTOR_PAGE_FAULT:
+        cr2 = cpu_read_cr2();
+        if (m2p_fault(cr2) || hypercall_page_fault(frame))
+            return;
+        /* Which of the hypervisor's addresses exist is not the guest's business. */
+        if (!guest_range_is_ok(cr2, 1))
+            frame->error &= ~1ul;
+        this_cpu()->vcpu_info->arch.cr2 = cr2;
+        break;
+    }
+    trap_deliver(frame, (unsigned int)frame->vector, frame->error);
+}
+
+static int resume_at_fixup(struct frame *frame)
+{
+    for (const struct fixup *fixup = fixups_start; fixup < fixups_end; fixup++) {
+        if (fixup->rip == frame->rip) {
+            frame->rip = fixup->resume;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Faults of ring 0: of its accesses to guest memory, of its return to the guest, or its own. */
+static void handle_own_exception(struct frame *frame)
+{
+    if (resume_at_fixup(frame))
+        return;
+    if (frame->rip == (uint64_t)entry_iretq)
+        shutdown_crash(guest_frame(), "it cannot go on at rip %#lx", guest_frame()->rip);
+    shutdown_hypervisor_fault(frame);
+}
+
+void trap_handle(struct frame *frame)
+{
+    if (frame->vector == VECTOR_TIMER)
+        time_interrupt();
+    else if (frame->vector >= NR_EXCEPTIONS)
+        return; /* spurious: no end of interrupt (SDM vol. 3A, 11.9) */
+    else if (frame_is_guest(frame))
+        handle_guest_exception(frame);
+    else
+        handle_own_exception(frame);
+}
+
+/* xen.h, set_trap_table: entries up to one with a null address; a null pointer clears all. */
+int64_t hypercall_set_trap_table(uint64_t table)
+{
+    struct trap_info *traps = this_vcpu()->traps;
+
+    if (!table) {
+        __builtin_memset(traps, 0, sizeof(this_vcpu()->traps));
+        return 0;
+    }
+    for (unsigned int i = 0; i < NR_TRAPS; i++) {
+        struct trap_info entry;
+
+        if (guest_read(&entry, table + i * sizeof(entry), sizeof(entry)))
+            return -EFAULT;
+        if (entry.address == 0)
+            break;
+        if (!guest_range_is_ok(entry.address, 1))
+            return -EFAULT;
+        traps[entry.vector] = entry;
+    }
+    return 0;
+}
