@@ -90,7 +90,10 @@ static void load_guest(void)
     }
 }
 
-/* The pseudo-physical map: the ranges one after another. */
+/*
+ * The pseudo-physical map: the ranges one after another. It takes most of the boot where there is
+ * much memory, hence eight entries a turn.
+ */
 static void write_p2m(const struct free_list *memory)
 {
     uint64_t *p2m = region_at(region.p2m_page);
@@ -98,34 +101,55 @@ static void write_p2m(const struct free_list *memory)
 
     for (unsigned int i = 0; i < memory->nr; i++) {
         uint64_t frame = memory->ranges[i].start >> PAGE_SHIFT;
-        uint64_t pages = (memory->ranges[i].end >> PAGE_SHIFT) - frame;
+        uint64_t end = memory->ranges[i].end >> PAGE_SHIFT;
 
-        m2p_add_range(frame, pages, pfn);
-        for (uint64_t n = 0; n < pages; n++)
-            p2m[pfn + n] = frame + n;
-        pfn += pages;
+        m2p_add_range(frame, end - frame, pfn);
+        pfn += end - frame;
+        for (; frame + 8 <= end; frame += 8, p2m += 8) {
+            p2m[0] = frame;
+            p2m[1] = frame + 1;
+            p2m[2] = frame + 2;
+            p2m[3] = frame + 3;
+            p2m[4] = frame + 4;
+            p2m[5] = frame + 5;
+            p2m[6] = frame + 6;
+            p2m[7] = frame + 7;
+        }
+        while (frame < end)
+            *p2m++ = frame++;
     }
 }
 
-/* How the boot region's page is mapped at first. */
-static uint64_t page_flags(uint64_t page)
+/* Other flags for the pages page..end-1. */
+static void set_flags(uint64_t *entries, uint64_t page, uint64_t end, uint64_t flags)
 {
-    int is_table = page >= region.tables_page && page < region.stack_page;
-    uint64_t start = region_virtual(page);
+    for (; page < end; page++)
+        entries[page] = (entries[page] & PTE_ADDRESS) | flags;
+}
 
-    if (is_table)
-        return PTE_P | PTE_US | PTE_A | (pagetable_enforce_wx ? PTE_NX : 0);
-    if (!pagetable_enforce_wx)
-        return PTE_P | PTE_US | PTE_A | PTE_D | PTE_RW;
-    for (unsigned int i = 0; page < region.initrd_page && i < region.guest.nr_segments; i++) {
+static uint64_t page_of(uint64_t virtual)
+{
+    return (virtual - region.guest.virtual_base) / PAGE_BYTES;
+}
+
+/* The L1 entries of the boot region, as one array. */
+static void write_l1_entries(uint64_t *entries)
+{
+    const uint64_t *p2m = region_at(region.p2m_page);
+    uint64_t data = PTE_P | PTE_US | PTE_A | PTE_D | PTE_RW;
+    uint64_t no_execute = pagetable_enforce_wx ? PTE_NX : 0;
+
+    for (uint64_t page = 0; page < region.mapped_pages; page++)
+        entries[page] = p2m[page] << PAGE_SHIFT | data | no_execute;
+    set_flags(entries, region.tables_page, region.stack_page, PTE_P | PTE_US | PTE_A | no_execute);
+    for (unsigned int i = 0; pagetable_enforce_wx && i < region.guest.nr_segments; i++) {
         const struct elf_segment *segment = &region.guest.segments[i];
+        uint64_t flags = segment->is_writable ? data : data & ~(uint64_t)(PTE_RW | PTE_D);
 
-        if (start + PAGE_BYTES <= segment->virtual_start || segment->virtual_end <= start)
-            continue;
-        return PTE_P | PTE_US | PTE_A | (segment->is_writable ? PTE_RW | PTE_D : 0) |
-               (segment->is_executable ? 0 : PTE_NX);
+        set_flags(entries, page_of(segment->virtual_start),
+                  page_of(segment->virtual_end + PAGE_BYTES - 1),
+                  segment->is_executable ? flags : flags | PTE_NX);
     }
-    return PTE_P | PTE_US | PTE_A | PTE_D | PTE_RW | PTE_NX;
 }
 
 /* A page that two segments share, one writable and one executable, could not be both. */
@@ -160,7 +184,6 @@ static uint64_t table_entry(uint64_t table)
 /* The tables in Xen's order: L4, L3s, L2s, L1s. */
 static void write_tables(void)
 {
-    const uint64_t *p2m = region_at(region.p2m_page);
     uint64_t start = region.guest.virtual_base, end = region_virtual(region.mapped_pages);
     uint64_t table = 0;
 
@@ -180,14 +203,7 @@ static void write_tables(void)
 
     uint64_t *entries = region_at(region.tables_page + table);
 
-    entries += start >> PAGE_SHIFT & 511;
-    for (uint64_t page = 0; page < region.end_page; page++)
-        entries[page] = p2m[page] << PAGE_SHIFT | page_flags(page);
-
-    uint64_t padding_flags = page_flags(region.end_page);
-
-    for (uint64_t page = region.end_page; page < region.mapped_pages; page++)
-        entries[page] = p2m[page] << PAGE_SHIFT | padding_flags;
+    write_l1_entries(entries + (start >> PAGE_SHIFT & 511));
 }
 
 static void write_start_info(const char *command_line, const struct boot_range *initrd)

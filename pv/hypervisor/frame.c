@@ -16,13 +16,13 @@ void frame_retype(mfn_t frame, enum frame_type type)
     frame_table[frame.n] = FRAME_OF_TYPE(type);
 }
 
-int frame_get(mfn_t frame, enum frame_type type)
+int frame_get_other(mfn_t frame, enum frame_type type)
 {
     uint32_t word = frame_table[frame.n];
 
+    if (word >= FRAME_OF_TYPE(FRAME_FIXED))
+        return word == FIXED_HYPERVISOR ? -EPERM : -EINVAL;
     if (word >> FRAME_TYPE_SHIFT != type) {
-        if (word >= FRAME_OF_TYPE(FRAME_FIXED))
-            return word == FIXED_HYPERVISOR ? -EPERM : -EINVAL;
         if (word & (FRAME_COUNT | FRAME_PINNED))
             return -EINVAL;
         frame_retype(frame, type);
@@ -31,10 +31,4 @@ int frame_get(mfn_t frame, enum frame_type type)
     }
     frame_table[frame.n]++;
     return 0;
-}
-
-void frame_put(mfn_t frame)
-{
-    frame_table[frame.n]--;
-    tlb_is_stale = 1;
 }

@@ -44,17 +44,36 @@ extern uint64_t frame_limit; /* frames below it have an entry */
  */
 extern int tlb_is_stale;
 
+/* The type of a frame below frame_limit. */
 static inline enum frame_type frame_type(mfn_t frame)
 {
     return frame_table[frame.n] >> FRAME_TYPE_SHIFT;
 }
 
+/* frame_get() where the frame is neither plain nor of that type. */
+int frame_get_other(mfn_t frame, enum frame_type type);
+
 /*
  * One more use of `frame` as `type` (WRITABLE or EXECUTABLE): 0, -EINVAL (in use as another type,
  * not RAM), -EPERM (the hypervisor's). For page tables: pagetable_get().
  */
-int frame_get(mfn_t frame, enum frame_type type);
-void frame_put(mfn_t frame);
+static inline int frame_get(mfn_t frame, enum frame_type type)
+{
+    uint32_t word = frame_table[frame.n];
+
+    if (word == 0) /* a plain frame: no TLB knows it as anything else */
+        word = FRAME_OF_TYPE(type);
+    else if (__builtin_expect((word ^ FRAME_OF_TYPE(type)) >= FRAME_COUNT, 0))
+        return frame_get_other(frame, type);
+    frame_table[frame.n] = word + 1;
+    return 0;
+}
+
+static inline void frame_put(mfn_t frame)
+{
+    frame_table[frame.n]--;
+    tlb_is_stale = 1;
+}
 
 /* A frame without uses takes up another type: flushes the TLB if it may know the former one. */
 void frame_retype(mfn_t frame, enum frame_type type);

@@ -26,7 +26,7 @@ void m2p_init(void)
 
     uint64_t nr_l1 = (nr_table_pages + 511) / 512;
 
-    m2p_l1 = memory_take(nr_l1 * PAGE_BYTES);
+    m2p_l1 = __builtin_memset(memory_take(nr_l1 * PAGE_BYTES), 0, nr_l1 * PAGE_BYTES);
     m2p_pages = memory_take(nr_table_pages * PAGE_BYTES);
     for (uint64_t i = 0; i < nr_l1; i++)
         m2p_l2[i] = (virtual_to_machine(m2p_l1) + i * PAGE_BYTES) | PTE_P | PTE_US | PTE_A;

@@ -34,8 +34,10 @@ static uint64_t *l2_of(uint64_t addr)
     uint64_t index = addr >> 30;
 
     if (!(boot_l3[index] & PTE_P)) {
-        void *table = addr < EARLY_LIMIT ? boot_l2 + 512 * index : memory_take(PAGE_BYTES);
+        void *table = boot_l2 + 512 * index;
 
+        if (addr >= EARLY_LIMIT)
+            table = __builtin_memset(memory_take(PAGE_BYTES), 0, PAGE_BYTES);
         boot_l3[index] = virtual_to_machine(table) | PTE_P | PTE_RW | PTE_A;
     }
     return (uint64_t *)machine_to_virtual(boot_l3[index] & PTE_ADDRESS);
@@ -111,10 +113,8 @@ void *memory_take(uint64_t bytes)
     from->end -= pages * PAGE_BYTES;
     memory_map(from->end, from->end + pages * PAGE_BYTES, 0);
 
-    void *memory = machine_to_virtual(from->end), *to = memory;
-    uint64_t words = pages * PAGE_BYTES / 8;
+    void *memory = machine_to_virtual(from->end);
 
-    __asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(0ul) : "memory");
     if (frame_table)
         for (uint64_t i = 0; i < pages; i++)
             frame_table[virtual_to_frame(memory).n + i] = FIXED_HYPERVISOR;
@@ -158,6 +158,7 @@ void memory_init(const struct boot_info *info, struct free_list *free)
     uint64_t frames = limit >> PAGE_SHIFT;
     uint32_t *table = memory_take(frames * sizeof(*frame_table));
 
+    __builtin_memset(table, 0, frames * sizeof(*table));
     frame_limit = frames;
     frame_table = table;
     mark(virtual_to_machine(table), virtual_to_machine(table) + frames * sizeof(*table),

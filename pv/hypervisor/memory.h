@@ -63,7 +63,7 @@ struct free_list {
 void memory_init(const struct boot_info *info, struct free_list *free);
 
 /*
- * Zeroed pages for the hypervisor, for good, from the end of the largest free range; no return when
+ * Pages for the hypervisor, for good, not zeroed, from the end of the largest free range; no return when
  * there are none. Only until the domain is built.
  */
 void *memory_take(uint64_t bytes);

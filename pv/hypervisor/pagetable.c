@@ -55,7 +55,7 @@ static int get_fixed(uint64_t entry, uint32_t word)
 }
 
 /* The type that an L1 entry needs its frame to have; FRAME_PLAIN: any. */
-static enum frame_type type_needed(uint64_t entry)
+static inline enum frame_type type_needed(uint64_t entry)
 {
     if (entry & PTE_RW)
         return FRAME_WRITABLE;
@@ -64,34 +64,39 @@ static enum frame_type type_needed(uint64_t entry)
     return FRAME_PLAIN;
 }
 
-/* Check a present L1 entry and take the reference that it needs. */
-static int get_l1_entry(uint64_t entry)
+/* For an L1 entry whose frame is not the domain's memory. */
+static int get_outside(uint64_t entry)
 {
     mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
+
+    if (frame.n < frame_limit)
+        return get_fixed(entry, frame_table[frame.n]);
+    return is_interrupt_controller(entry) ? -EPERM : get_io(entry);
+}
+
+/* Check a present L1 entry and take the reference that it needs. The path of every update. */
+static inline int get_l1_entry(uint64_t entry)
+{
+    mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
+    enum frame_type type = type_needed(entry);
 
     if (entry & L1_REFUSED)
         return -EINVAL;
-    if (pagetable_enforce_wx && (entry & PTE_RW) && !(entry & PTE_NX))
+    if (type == FRAME_WRITABLE && pagetable_enforce_wx && !(entry & PTE_NX))
         return -EINVAL;
-    if (frame.n >= frame_limit)
-        return is_interrupt_controller(entry) ? -EPERM : get_io(entry);
-    if (frame_type(frame) == FRAME_FIXED)
-        return get_fixed(entry, frame_table[frame.n]);
-
-    enum frame_type type = type_needed(entry);
-
+    if (frame.n >= frame_limit || frame_table[frame.n] >= FRAME_OF_TYPE(FRAME_FIXED))
+        return get_outside(entry);
     return type == FRAME_PLAIN ? 0 : frame_get(frame, type);
 }
 
-static void put_l1_entry(uint64_t entry)
+static inline void put_l1_entry(uint64_t entry)
 {
     mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
 
+    tlb_is_stale = 1;
     if (type_needed(entry) != FRAME_PLAIN && frame.n < frame_limit &&
-        frame_type(frame) != FRAME_FIXED)
-        frame_put(frame);
-    else
-        tlb_is_stale = 1;
+        frame_table[frame.n] < FRAME_OF_TYPE(FRAME_FIXED))
+        frame_table[frame.n]--;
 }
 
 static int is_linear(mfn_t table, unsigned int level, uint64_t entry)
@@ -99,10 +104,8 @@ static int is_linear(mfn_t table, unsigned int level, uint64_t entry)
     return level == 4 && (entry & PTE_ADDRESS) >> PAGE_SHIFT == table.n && !(entry & PTE_RW);
 }
 
-static int get_entry(mfn_t table, unsigned int level, uint64_t entry)
+static int get_upper_entry(mfn_t table, unsigned int level, uint64_t entry)
 {
-    if (level == 1)
-        return get_l1_entry(entry);
     if (entry & UPPER_REFUSED)
         return -EINVAL;
     if (is_linear(table, level, entry))
@@ -135,7 +138,30 @@ static void put_entries(mfn_t table, unsigned int level, unsigned int end)
             put_entry(table, level, entries[i]);
 }
 
-static int get_entries(mfn_t table, unsigned int level)
+/*
+ * Check all entries of a table and take their references; after an error none is held. The levels
+ * have a loop each, as level 1 has most of the entries.
+ */
+static int get_l1_entries(mfn_t table)
+{
+    uint64_t *entries = frame_to_virtual(table);
+
+    for (unsigned int i = 0; i < 512; i++) {
+        if (!(entries[i] & PTE_P))
+            continue;
+
+        int error = get_l1_entry(entries[i]);
+
+        if (error) {
+            put_entries(table, 1, i);
+            return error;
+        }
+        entries[i] |= PTE_US; /* guest kernel and application both run in ring 3 */
+    }
+    return 0;
+}
+
+static int get_upper_entries(mfn_t table, unsigned int level)
 {
     uint64_t *entries = frame_to_virtual(table);
 
@@ -143,13 +169,13 @@ static int get_entries(mfn_t table, unsigned int level)
         if (!(entries[i] & PTE_P) || is_hypervisor_slot(level, i))
             continue;
 
-        int error = get_entry(table, level, entries[i]);
+        int error = get_upper_entry(table, level, entries[i]);
 
         if (error) {
             put_entries(table, level, i);
             return error;
         }
-        entries[i] |= PTE_US; /* guest kernel and application both run in ring 3 */
+        entries[i] |= PTE_US;
     }
     if (level == 4)
         for (unsigned int i = HYPERVISOR_FIRST_SLOT; i <= HYPERVISOR_LAST_SLOT; i++)
@@ -170,7 +196,7 @@ int pagetable_get(mfn_t frame, unsigned int level)
     /* Its entries are checked while it already has its type: one that maps it writable fails. */
     if (error || old == type)
         return error;
-    error = get_entries(frame, level);
+    error = level == 1 ? get_l1_entries(frame) : get_upper_entries(frame, level);
     if (error)
         frame_table[frame.n] = FRAME_OF_TYPE(FRAME_PLAIN);
     return error;
@@ -214,14 +240,32 @@ int pagetable_unpin(mfn_t frame)
     return 0;
 }
 
-static int set_entry(mfn_t table, unsigned int level, uint64_t *slot, uint64_t entry)
+/* The path of every update. */
+static int set_l1_entry(uint64_t *slot, uint64_t entry)
+{
+    uint64_t old = *slot;
+
+    if (entry & PTE_P) {
+        int error = get_l1_entry(entry);
+
+        if (error)
+            return error;
+        entry |= PTE_US;
+    }
+    *slot = entry;
+    if (old & PTE_P)
+        put_l1_entry(old);
+    return 0;
+}
+
+static int set_upper_entry(mfn_t table, unsigned int level, uint64_t *slot, uint64_t entry)
 {
     uint64_t old = *slot;
 
     if (is_hypervisor_slot(level, (uint64_t)slot % PAGE_BYTES / 8))
         return -EINVAL;
     if (entry & PTE_P) {
-        int error = get_entry(table, level, entry);
+        int error = get_upper_entry(table, level, entry);
 
         if (error)
             return error;
@@ -252,14 +296,18 @@ int pagetable_set(uint64_t addr, uint64_t entry, int keep_ad)
 
     if (frame.n >= frame_limit)
         return -EINVAL;
-    switch (frame_type(frame)) {
+
+    enum frame_type type = frame_type(frame);
+
+    if (keep_ad && (entry & PTE_P) && type >= FRAME_L1 && type <= FRAME_L4)
+        entry |= *slot & (PTE_A | PTE_D);
+    switch (type) {
     case FRAME_L1:
+        return set_l1_entry(slot, entry);
     case FRAME_L2:
     case FRAME_L3:
     case FRAME_L4:
-        if (keep_ad && (entry & PTE_P))
-            entry |= *slot & (PTE_A | PTE_D);
-        return set_entry(frame, frame_type(frame) - FRAME_L1 + 1, slot, entry);
+        return set_upper_entry(frame, type - FRAME_L1 + 1, slot, entry);
     case FRAME_FIXED:
         return -EPERM;
     default:

@@ -26,7 +26,7 @@
 #define APIC_HZ_VIRTUAL NS_PER_S
 
 /* The first calibration, in PIT or APIC ticks; the APIC's goes on in the background. */
-#define CALIBRATION_NS 20000
+#define CALIBRATION_NS 10000
 #define PIT_HZ 1193182
 #define PIT_CALIBRATION_TICKS 11932 /* 10 ms */
 
