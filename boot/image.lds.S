@@ -22,7 +22,7 @@ SECTIONS
     . = IMAGE_START;
     image_start = .;
     .boot : {
-        *(.boot.headers)
+        KEEP(*(.boot.headers))
         *(.boot.text)
         *(.boot.rodata)
         . = 0xff4;
