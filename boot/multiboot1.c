@@ -54,8 +54,8 @@ static const char *skip_first_word(const char *text)
 void boot_read_multiboot1(uint64_t addr, struct boot_info *info)
 {
     const struct multiboot1_info *mbi = boot_map(addr, sizeof(*mbi));
-    int is_qemu = (mbi->flags & MBI_LOADER_NAME) &&
-                  starts_with(boot_map(mbi->loader_name, 5), "qemu");
+    int is_qemu =
+        (mbi->flags & MBI_LOADER_NAME) && starts_with(boot_map(mbi->loader_name, 5), "qemu");
 
     if (!(mbi->flags & MBI_MEMORY_MAP))
         boot_fail("Multiboot: the loader gave no memory map (flags %#x)", mbi->flags);

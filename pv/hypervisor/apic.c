@@ -12,14 +12,14 @@
 #define APIC_ADDRESS 0xfee00000ul
 
 enum { /* MMIO offset; the x2APIC MSR is MSR_X2APIC + offset / 16 */
-    APIC_EOI = 0xb0,
-    APIC_SPURIOUS = 0xf0,
-    APIC_LVT_TIMER = 0x320,
-    APIC_LVT_LINT0 = 0x350,
-    APIC_LVT_LINT1 = 0x360,
-    APIC_TIMER_INITIAL = 0x380,
-    APIC_TIMER_CURRENT = 0x390,
-    APIC_TIMER_DIVIDE = 0x3e0,
+       APIC_EOI = 0xb0,
+       APIC_SPURIOUS = 0xf0,
+       APIC_LVT_TIMER = 0x320,
+       APIC_LVT_LINT0 = 0x350,
+       APIC_LVT_LINT1 = 0x360,
+       APIC_TIMER_INITIAL = 0x380,
+       APIC_TIMER_CURRENT = 0x390,
+       APIC_TIMER_DIVIDE = 0x3e0,
 };
 
 #define APIC_SOFTWARE_ENABLE 0x100

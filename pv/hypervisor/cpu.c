@@ -20,8 +20,8 @@
 static const struct {
     uint16_t first, last;
 } own_ports[] = {
-    {0x20, 0x21}, {0x40, 0x43}, {0x61, 0x61}, {0x70, 0x71}, {0xa0, 0xa1},
-    {SERIAL_PORT, SERIAL_PORT + 7},
+    {0x20, 0x21}, {0x40, 0x43}, {0x61, 0x61},
+    {0x70, 0x71}, {0xa0, 0xa1}, {SERIAL_PORT, SERIAL_PORT + 7},
 };
 
 static struct {
@@ -62,8 +62,9 @@ static uint8_t fault_stack[4096] __attribute__((aligned(16)));
 
 static void set_gate(unsigned int vector, uint64_t address, uint8_t type, uint8_t ist)
 {
-    idt[vector] = (struct gate){(uint16_t)address,         KERNEL_CS, ist, type,
-                                (uint16_t)(address >> 16), (uint32_t)(address >> 32), 0};
+    idt[vector] =
+        (struct gate){(uint16_t)address,         KERNEL_CS, ist, type, (uint16_t)(address >> 16),
+                      (uint32_t)(address >> 32), 0};
 }
 
 static void load_tables(void)
@@ -76,7 +77,8 @@ static void load_tables(void)
     uint64_t base = (uint64_t)&tss;
     uint64_t limit = sizeof(tss) - 1;
 
-    gdt[TSS_SELECTOR / 8] = limit | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;
+    gdt[TSS_SELECTOR / 8] =
+        limit | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;
     gdt[TSS_SELECTOR / 8 + 1] = base >> 32;
     __asm__ volatile("lgdt %0\n\t"
                      "pushq %2\n\t"

@@ -17,8 +17,7 @@
 #include "pv/hypervisor/pagetable.h"
 #include "pv/hypervisor/time.h"
 
-#define FEATURES_KNOWN                                                                             \
-    (PARVUS_FEATURE_EXIT_STATUS | PARVUS_FEATURE_FAULT_STACK | PARVUS_FEATURE_WX)
+#define FEATURES_KNOWN (PARVUS_FEATURE_EXIT_STATUS | PARVUS_FEATURE_FAULT_STACK | PARVUS_FEATURE_WX)
 #define REGION_ALIGN (4ul << 20)
 #define MIN_PADDING (512ul << 10)
 
@@ -281,9 +280,9 @@ void domain_build(const struct boot_range *guest, const char *command_line,
     write_tables();
     write_start_info(command_line, initrd);
     if (region.guest.hypercall_page != ~0ul)
-        hypercall_page_fill(mfn((region.machine >> PAGE_SHIFT) +
-                                ((region.guest.hypercall_page - region.guest.virtual_base) >>
-                                 PAGE_SHIFT)),
-                            region.guest.hypercall_page);
+        hypercall_page_fill(
+            mfn((region.machine >> PAGE_SHIFT) +
+                ((region.guest.hypercall_page - region.guest.virtual_base) >> PAGE_SHIFT)),
+            region.guest.hypercall_page);
     prepare_vcpu();
 }

@@ -191,13 +191,12 @@ static void add_segment(const struct elf_program_header *header, const char *byt
         if (start < guest->segments[i].virtual_end && guest->segments[i].virtual_start < end)
             boot_fail("guest: ELF segments %#lx-%#lx and %#lx-%#lx overlap",
                       guest->segments[i].virtual_start, guest->segments[i].virtual_end, start, end);
-    guest->segments[guest->nr_segments++] =
-        (struct elf_segment){bytes,
-                             header->file_bytes,
-                             start,
-                             end,
-                             (header->flags & SEGMENT_W) != 0,
-                             (header->flags & SEGMENT_X) != 0};
+    guest->segments[guest->nr_segments++] = (struct elf_segment){bytes,
+                                                                 header->file_bytes,
+                                                                 start,
+                                                                 end,
+                                                                 (header->flags & SEGMENT_W) != 0,
+                                                                 (header->flags & SEGMENT_X) != 0};
     if (end > guest->virtual_end)
         guest->virtual_end = end;
 }
@@ -231,10 +230,8 @@ void elf_read(const struct boot_range *file, struct elf_guest *guest)
     const char *bytes = machine_to_virtual(file->start);
     uint64_t file_bytes = file->end - file->start;
     const struct elf_header *elf = (const void *)bytes;
-    struct notes notes = {.virtual_base = UNSET,
-                          .physical_offset = UNSET,
-                          .entry = UNSET,
-                          .hypercall_page = UNSET};
+    struct notes notes = {
+        .virtual_base = UNSET, .physical_offset = UNSET, .entry = UNSET, .hypercall_page = UNSET};
 
     check_header(elf, file_bytes);
 

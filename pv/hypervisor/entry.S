@@ -73,11 +73,43 @@ entry_syscall:
 /*
  * INT3. On hosts where SYSCALL does not reach ring 0 the hypercall page holds this instead
  * (hypercall_page.c); anywhere else in the guest it is a breakpoint.
+ *
+ * On those hosts ring 0 is interpreted, at about a microsecond an instruction, while ring 3 is not:
+ * so the page's code saves the registers, and little is left to do here.
  */
     .globl entry_breakpoint
     .balign 64
 entry_breakpoint:
-    subq $16, %rsp
+    subq $FRAME_RIP, %rsp
+    movq %r11, FRAME_R11(%rsp)
+    movq FRAME_RIP(%rsp), %r11
+    subq boot_cpu + CPU_HYPERCALL_PAGE(%rip), %r11
+    cmpq $4096, %r11
+    jae 3f
+    cmpl $HYPERCALL_IRET, %eax /* returns every register by the frame, which is full only at 3 */
+    je 3f
+    cld
+    incq boot_cpu + CPU_HYPERCALLS(%rip)
+    cmpl $NR_HYPERCALLS, %eax
+    jae 2f
+    movl %eax, %eax
+    movq %r10, %rcx
+    leaq hypercall_table(%rip), %r11
+    call *(%r11, %rax, 8)
+1:  movq FRAME_BYTES + CPU_VCPU_INFO(%rsp), %rdx
+    cmpw $1, (%rdx)
+    movq %rax, FRAME_RAX(%rsp)
+    je return_to_guest
+    addq $FRAME_RIP, %rsp
+    iretq
+2:  movq $-38, %rax
+    jmp 1b
+3:  movq FRAME_R11(%rsp), %r11
+    addq $FRAME_VECTOR, %rsp
+    movq $VECTOR_BREAKPOINT, (%rsp)
+    movq $0, FRAME_ERROR - FRAME_VECTOR(%rsp)
+
+trap_entry:
     pushq %rdi
     pushq %rsi
     pushq %rdx
@@ -87,25 +119,19 @@ entry_breakpoint:
     pushq %r9
     pushq %r10
     pushq %r11
+    pushq %rbx
+    pushq %rbp
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
     cld
-    movq FRAME_RIP(%rsp), %rcx
-    subq boot_cpu + CPU_HYPERCALL_PAGE(%rip), %rcx
-    cmpq $4096, %rcx
-    jae 2f
-    incq boot_cpu + CPU_HYPERCALLS(%rip)
-    cmpl $NR_HYPERCALLS, %eax
-    jae 1f
-    movl %eax, %eax
-    movq %r10, %rcx
-    leaq hypercall_table(%rip), %r11
-    call *(%r11, %rax, 8)
-    movq %rax, FRAME_RAX(%rsp)
-    jmp return_to_guest
-1:  movq $-38, FRAME_RAX(%rsp)
-    jmp return_to_guest
-2:  movq $VECTOR_BREAKPOINT, FRAME_VECTOR(%rsp)
-    movq $0, FRAME_ERROR(%rsp)
-    jmp trap_saved
+    leaq 48(%rsp), %rdi
+    call trap_handle /* changes none of the six registers above for the guest */
+    addq $48, %rsp
+    testb $3, FRAME_CS(%rsp)
+    jnz return_to_guest
+    jmp restore
 
 /* One stub a vector: error code (the CPU pushes it for some), vector, then the common part. */
     .macro vector_stub number
@@ -127,31 +153,6 @@ vector_stubs:
     .set i, i + 1
     .endr
     .noaltmacro
-
-trap_entry:
-    pushq %rdi
-    pushq %rsi
-    pushq %rdx
-    pushq %rcx
-    pushq %rax
-    pushq %r8
-    pushq %r9
-    pushq %r10
-    pushq %r11
-trap_saved:
-    pushq %rbx
-    pushq %rbp
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
-    cld
-    leaq 48(%rsp), %rdi
-    call trap_handle /* changes none of the six registers above for the guest */
-    addq $48, %rsp
-    testb $3, FRAME_CS(%rsp)
-    jnz return_to_guest
-    jmp restore
 
     .globl cpu_return_to_guest
 cpu_return_to_guest:

@@ -10,11 +10,11 @@
 
 #pragma GCC visibility push(hidden)
 
-extern const char entry_syscall[];                   /* where SYSCALL goes (LSTAR) */
-extern const char entry_breakpoint[];                /* vector 3 */
-extern const char entry_iretq[];                     /* the one IRETQ to the guest */
-extern const uint8_t vector_stubs[NR_VECTORS][16];   /* every vector's entry */
-extern struct cpu boot_cpu;                          /* the boot CPU's, above its stack */
+extern const char entry_syscall[];                 /* where SYSCALL goes (LSTAR) */
+extern const char entry_breakpoint[];              /* vector 3 */
+extern const char entry_iretq[];                   /* the one IRETQ to the guest */
+extern const uint8_t vector_stubs[NR_VECTORS][16]; /* every vector's entry */
+extern struct cpu boot_cpu;                        /* the boot CPU's, above its stack */
 
 #pragma GCC visibility pop
 

@@ -132,8 +132,7 @@ static int64_t bind_interdomain(struct evtchn_bind_interdomain *op)
 {
     if (!domid_is_self(op->remote_dom))
         return -ESRCH;
-    if (!event_is_port(op->remote_port) ||
-        channels[op->remote_port].status != EVTCHNSTAT_unbound)
+    if (!event_is_port(op->remote_port) || channels[op->remote_port].status != EVTCHNSTAT_unbound)
         return -EINVAL;
 
     int64_t port = allocate(EVTCHNSTAT_interdomain);

@@ -23,7 +23,7 @@ struct fixup {
 
 /* A fault at label 1 or 2 makes `error` -EFAULT and goes on at label 3. */
 #define FIXUP(at, error)                                                                           \
-    ".pushsection .text.fixup, \"ax\"\n4:\tmov %[fault], " error "\n\tjmp 3b\n\t.popsection\n\t"          \
+    ".pushsection .text.fixup, \"ax\"\n4:\tmov %[fault], " error "\n\tjmp 3b\n\t.popsection\n\t"   \
     ".pushsection .fixups, \"a\"\n\t.quad " at ", 4b\n\t.popsection\n\t"
 
 /* A non-canonical address is left to the access itself: it raises #GP, with the same fixup. */

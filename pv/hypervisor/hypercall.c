@@ -26,8 +26,7 @@ hypercall_fn *const hypercall_table[NR_HYPERCALLS] = {
     [__HYPERVISOR_set_timer_op] = HANDLER(hypercall_set_timer_op),
     [__HYPERVISOR_xen_version] = HANDLER(hypercall_xen_version),
     [__HYPERVISOR_console_io] = HANDLER(hypercall_console_io),
-    [__HYPERVISOR_update_va_mapping_otherdomain] =
-        HANDLER(hypercall_update_va_mapping_otherdomain),
+    [__HYPERVISOR_update_va_mapping_otherdomain] = HANDLER(hypercall_update_va_mapping_otherdomain),
     [__HYPERVISOR_iret] = HANDLER(hypercall_iret),
     [__HYPERVISOR_vcpu_op] = HANDLER(hypercall_vcpu_op),
     [__HYPERVISOR_set_segment_base] = HANDLER(hypercall_set_segment_base),
@@ -47,8 +46,7 @@ int64_t hypercall_multicall(uint64_t calls, uint64_t count)
 {
     uint64_t number, args[5];
 
-    if (count > UINT32_MAX ||
-        !guest_range_is_ok(calls, count * sizeof(struct multicall_entry)))
+    if (count > UINT32_MAX || !guest_range_is_ok(calls, count * sizeof(struct multicall_entry)))
         return -EFAULT;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t at = calls + i * sizeof(struct multicall_entry);

@@ -3,72 +3,119 @@
  *
  * On a KVM host that deprivileges its guests, SYSCALL jumps to LSTAR but stays in ring 3. The
  * guest then cannot execute there: a page fault at entry_syscall, in user mode, with rcx and r11 as
- * SYSCALL left them. INT3 does reach ring 0 on such hosts, so it takes SYSCALL's place from then on.
+ * SYSCALL left them. INT3 does reach ring 0 on such hosts, so it takes SYSCALL's place from then
+ * on.
  */
 #include <stdint.h>
 #include <xen/xen.h>
 #include "pv/hypervisor/hypercall_page.h"
 #include "pv/hypervisor/entry.h"
+#include "pv/hypervisor/guest_memory.h"
 
 #define STUB_BYTES 32
-#define SYSCALL_OFFSET 8
 
 static uint8_t *page_bytes;
 static uint64_t page_virtual;
 
-static void put32(uint8_t *to, uint32_t value)
+/* Code for one hypercall, its number at `number_offset`. */
+struct stub {
+    uint8_t bytes, number_offset;
+    uint8_t code[STUB_BYTES];
+};
+
+static const struct stub by_syscall = {
+    .bytes = 14,
+    .number_offset = 4,
+    .code = {0x51,             /* push %rcx */
+             0x41, 0x53,       /* push %r11 */
+             0xb8, 0, 0, 0, 0, /* mov $number, %eax */
+             0x0f, 0x05,       /* syscall */
+             0x41, 0x5b,       /* pop %r11 */
+             0x59,             /* pop %rcx */
+             0xc3},            /* ret */
+};
+
+/* iret never returns; its frame begins with rax, r11, rcx (struct iret_context). */
+static const struct stub iret_by_syscall = {
+    .bytes = 11,
+    .number_offset = 5,
+    .code = {0x51,             /* push %rcx */
+             0x41, 0x53,       /* push %r11 */
+             0x50,             /* push %rax */
+             0xb8, 0, 0, 0, 0, /* mov $number, %eax */
+             0x0f, 0x05},      /* syscall */
+};
+
+/* Saves what a hypercall may not change: see entry_breakpoint. */
+static const struct stub by_int3 = {
+    .bytes = 31, .number_offset = 13, .code = {0x51,                      /* push %rcx */
+                                               0x41, 0x53,                /* push %r11 */
+                                               0x57,                      /* push %rdi */
+                                               0x56,                      /* push %rsi */
+                                               0x52,                      /* push %rdx */
+                                               0x41, 0x50,                /* push %r8 */
+                                               0x41, 0x51,                /* push %r9 */
+                                               0x41, 0x52,                /* push %r10 */
+                                               0xb8, 0,    0,    0,    0, /* mov $number, %eax */
+                                               0xcc,                      /* int3 */
+                                               0x41, 0x5a, 0x41, 0x59, 0x41,
+                                               0x58,             /* pop %r10, %r9, %r8 */
+                                               0x5a, 0x5e, 0x5f, /* pop %rdx, %rsi, %rdi */
+                                               0x41, 0x5b, 0x59, /* pop %r11, %rcx */
+                                               0xc3},            /* ret */
+};
+
+static const struct stub iret_by_int3 = {
+    .bytes = 10,
+    .number_offset = 5,
+    .code = {0x51, 0x41, 0x53, 0x50, 0xb8, 0, 0, 0, 0, 0xcc}, /* as by SYSCALL */
+};
+
+static void write_page(const struct stub *stub, const struct stub *iret_stub)
 {
-    __builtin_memcpy(to, &value, sizeof(value));
+    for (uint32_t i = 0; i < NR_HYPERCALLS; i++) {
+        const struct stub *from = i == __HYPERVISOR_iret ? iret_stub : stub;
+        uint8_t *to = page_bytes + i * STUB_BYTES;
+
+        __builtin_memcpy(to, from->code, from->bytes);
+        __builtin_memcpy(to + from->number_offset, &i, sizeof(i));
+    }
 }
 
 void hypercall_page_fill(mfn_t page, uint64_t virtual)
 {
-    static const uint8_t stub[] = {
-        0x51,             /* push %rcx */
-        0x41, 0x53,       /* push %r11 */
-        0xb8, 0, 0, 0, 0, /* mov $number, %eax */
-        0x0f, 0x05,       /* syscall */
-        0x41, 0x5b,       /* pop %r11 */
-        0x59,             /* pop %rcx */
-        0xc3,             /* ret */
-    };
-    /* iret never returns; its frame begins with rax, r11, rcx (struct iret_context). */
-    static const uint8_t iret_stub[] = {
-        0x51,             /* push %rcx */
-        0x41, 0x53,       /* push %r11 */
-        0x50,             /* push %rax */
-        0xb8, 0, 0, 0, 0, /* mov $number, %eax */
-        0x0f, 0x05,       /* syscall */
-    };
-
     page_bytes = frame_to_virtual(page);
     page_virtual = virtual;
     this_cpu()->hypercall_page = virtual;
-    for (unsigned int i = 0; i < NR_HYPERCALLS; i++) {
-        uint8_t *at = page_bytes + i * STUB_BYTES;
-
-        if (i == __HYPERVISOR_iret) {
-            __builtin_memcpy(at, iret_stub, sizeof(iret_stub));
-            put32(at + 5, i);
-        } else {
-            __builtin_memcpy(at, stub, sizeof(stub));
-            put32(at + 4, i);
-        }
-    }
+    write_page(&by_syscall, &iret_by_syscall);
 }
 
 int hypercall_page_fault(struct frame *frame)
 {
-    uint64_t at = frame->rcx - 2; /* of the SYSCALL */
+    uint64_t offset = frame->rcx - page_virtual; /* of what follows the SYSCALL */
+    uint64_t saved[3];                           /* [rax,] r11, rcx: by the stub so far */
 
-    if (frame->rip != (uint64_t)entry_syscall || !page_bytes || at - page_virtual >= PAGE_BYTES)
+    if (frame->rip != (uint64_t)entry_syscall || !page_bytes || offset >= PAGE_BYTES)
         return 0;
-    for (unsigned int i = 0; i < NR_HYPERCALLS; i++) {
-        uint8_t *stub = page_bytes + i * STUB_BYTES + SYSCALL_OFFSET + (i == __HYPERVISOR_iret);
 
-        stub[0] = 0xcc; /* int3 */
-        stub[1] = 0x90; /* nop */
-    }
-    frame->rip = at;
+    int is_iret = offset / STUB_BYTES == __HYPERVISOR_iret;
+    const uint64_t *word = saved;
+
+    if (guest_read(saved, frame->rsp, sizeof(saved)))
+        return 0;
+    write_page(&by_int3, &iret_by_int3);
+    /* Undo what the stub did, and do it again. */
+    if (is_iret)
+        frame->rax = *word++;
+    frame->r11 = word[0];
+    frame->rcx = word[1];
+    frame->rsp += is_iret ? 24 : 16;
+    frame->rip = page_virtual + (offset & -(uint64_t)STUB_BYTES);
     return 1;
+}
+
+int hypercall_page_is_iret(const struct frame *frame)
+{
+    return page_bytes && frame->rip - page_virtual < PAGE_BYTES &&
+           (uint32_t)frame->rax == __HYPERVISOR_iret;
 }

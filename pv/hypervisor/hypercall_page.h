@@ -16,4 +16,7 @@ void hypercall_page_fill(mfn_t page, uint64_t virtual);
  */
 int hypercall_page_fault(struct frame *frame);
 
+/* Whether a breakpoint is the page's way to HYPERVISOR_iret. */
+int hypercall_page_is_iret(const struct frame *frame);
+
 #endif

@@ -33,8 +33,8 @@ static void find_guest(void)
 
     guest.command_line = info.command_line;
     if (virtual_to_machine(guest_start) != virtual_to_machine(guest_end)) {
-        guest.file = (struct boot_range){virtual_to_machine(guest_start),
-                                         virtual_to_machine(guest_end)};
+        guest.file =
+            (struct boot_range){virtual_to_machine(guest_start), virtual_to_machine(guest_end)};
     } else {
         if (info.nr_modules == 0)
             boot_fail("no guest: none in the image, and the loader gave no module");
@@ -71,16 +71,16 @@ static int has_word(const char *text, const char *word)
 _Noreturn void hypervisor_main(uint32_t magic, uint32_t loader_info)
 {
     console_init();
-    cpu_init();                             /* descriptor tables, SYSCALL */
-    boot_read(magic, loader_info, &info);   /* memory map, command line, modules */
-    memory_init(&info, &memory);            /* map all RAM, one word a frame */
-    m2p_init();                             /* room for the machine-to-physical table */
-    memory_protect();                       /* W^X for ourselves */
-    domain_init();                          /* shared_info, for the clock */
-    apic_init();                            /* timer */
-    time_init();                            /* kvmclock, or calibrate the TSC */
+    cpu_init();                           /* descriptor tables, SYSCALL */
+    boot_read(magic, loader_info, &info); /* memory map, command line, modules */
+    memory_init(&info, &memory);          /* map all RAM, one word a frame */
+    m2p_init();                           /* room for the machine-to-physical table */
+    memory_protect();                     /* W^X for ourselves */
+    domain_init();                        /* shared_info, for the clock */
+    apic_init();                          /* timer */
+    time_init();                          /* kvmclock, or calibrate the TSC */
     find_guest();
-    memory_reclaim(&info, &memory);         /* what only held boot data is the domain's, too */
+    memory_reclaim(&info, &memory); /* what only held boot data is the domain's, too */
     domain.is_verbose = has_word(guest.command_line, "log=debug");
     domain_build(&guest.file, guest.command_line, guest.initrd, &memory);
     if (domain.is_verbose)

@@ -184,8 +184,7 @@ void memory_init(const struct boot_info *info, struct free_list *free)
 
     for (unsigned int i = 0; i < info->nr_ram; i++)
         if (info->ram[i].start < limit)
-            memory_map(info->ram[i].start,
-                       info->ram[i].end < limit ? info->ram[i].end : limit, 0);
+            memory_map(info->ram[i].start, info->ram[i].end < limit ? info->ram[i].end : limit, 0);
 
     /* Largest first: the domain's boot region begins in it. */
     struct boot_range *best = largest(free), first = free->ranges[0];

@@ -32,7 +32,7 @@ static inline void *machine_to_virtual(uint64_t addr)
 
 static inline uint64_t virtual_to_machine(const void *virtual)
 {
-    return (uint64_t)virtual - HYPERVISOR_BASE;
+    return (uint64_t) virtual - HYPERVISOR_BASE;
 }
 
 static inline void *frame_to_virtual(mfn_t frame)
@@ -63,8 +63,8 @@ struct free_list {
 void memory_init(const struct boot_info *info, struct free_list *free);
 
 /*
- * Pages for the hypervisor, for good, not zeroed, from the end of the largest free range; no return when
- * there are none. Only until the domain is built.
+ * Pages for the hypervisor, for good, not zeroed, from the end of the largest free range; no return
+ * when there are none. Only until the domain is built.
  */
 void *memory_take(uint64_t bytes);
 

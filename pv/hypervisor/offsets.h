@@ -47,6 +47,7 @@
 #define NR_VECTORS 64
 
 #define NR_HYPERCALLS 56
+#define HYPERCALL_IRET 23 /* __HYPERVISOR_iret */
 
 #define RFLAGS_TF 0x100
 #define RFLAGS_IF 0x200

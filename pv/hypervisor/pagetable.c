@@ -320,7 +320,7 @@ uint64_t pagetable_find_l1(uint64_t virtual)
     uint64_t table = cpu_read_cr3() & PTE_ADDRESS;
 
     /* Canonical, and not the hypervisor's. */
-    if ((int64_t)(virtual << 16) >> 16 != (int64_t)virtual || !guest_range_is_ok(virtual, 1))
+    if ((int64_t)(virtual << 16) >> 16 != (int64_t) virtual || !guest_range_is_ok(virtual, 1))
         return 0;
     for (unsigned int level = 4; level > 1; level--) {
         unsigned int index = virtual >> (PAGE_SHIFT + 9 * (level - 1)) & 511;

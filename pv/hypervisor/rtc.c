@@ -20,13 +20,11 @@ static uint8_t read_register(uint8_t index)
 /* Days from 1970-01-01 to the first day of a month of the Gregorian calendar. */
 static uint64_t days_before(unsigned int year, unsigned int month)
 {
-    static const unsigned short days[12] = {0,   31,  59,  90,  120, 151,
-                                            181, 212, 243, 273, 304, 334};
+    static const unsigned short days[12] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
     uint64_t y = year - 1;
     int is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
-    return y * 365 + y / 4 - y / 100 + y / 400 - 719162 + days[month - 1] +
-           (is_leap && month > 2);
+    return y * 365 + y / 4 - y / 100 + y / 400 - 719162 + days[month - 1] + (is_leap && month > 2);
 }
 
 uint64_t rtc_read_s(void)

@@ -140,6 +140,10 @@ static void handle_guest_exception(struct frame *frame)
     uint64_t cr2;
 
     switch (frame->vector) {
+    case VECTOR_BREAKPOINT:
+        if (hypercall_page_is_iret(frame))
+            hypercall_iret();
+        break;
     case VECTOR_DOUBLE_FAULT:
     case VECTOR_MACHINE_CHECK:
         shutdown_hypervisor_fault(frame);
