@@ -1,0 +1,15 @@
+/*
+ * The console. console_write may be called from anywhere; console_read sleeps until at least one
+ * byte is there.
+ */
+#ifndef KERNEL_CONSOLE_H
+#define KERNEL_CONSOLE_H
+
+#include <stddef.h>
+
+void console_write(const char *text, size_t bytes);
+
+/* Bytes read (1..bytes), 0 at end of input (a lone ^D, or no console input here), or -errno. */
+int console_read(char *buffer, size_t bytes);
+
+#endif

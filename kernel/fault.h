@@ -1,0 +1,21 @@
+/*
+ * Faults as results, for tests: fault_catch runs fn(arg) and turns an exception in it into a return
+ * value instead of a panic.
+ */
+#ifndef KERNEL_FAULT_H
+#define KERNEL_FAULT_H
+
+#include <stdint.h>
+
+struct fault {
+    unsigned vector;     /* TRAP_* of pv/pv.h */
+    uint64_t error_code; /* page fault: bit 0 present, 1 write, 4 instruction fetch */
+    uintptr_t address;   /* page fault: what could not be reached */
+    uintptr_t rip;
+};
+
+/* 0: fn returned. 1: it faulted, *out tells how; what fn held (locks, memory) it still holds.
+ * May nest. */
+int fault_catch(void (*fn)(void *), void *arg, struct fault *out);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * Page frames, by pfn. Frames are not contiguous in machine memory, not zeroed and mapped nowhere
+ * when handed out. Nothing here costs time in proportion to the size of memory at boot.
+ */
+#ifndef KERNEL_PAGE_H
+#define KERNEL_PAGE_H
+
+#include "pv/pv.h"
+
+/* Boot only, by vm_init: takes over the frames from pv_boot.free_start on. */
+void page_init(void);
+
+/* Lock: both are called with vm_lock held. */
+int page_alloc(pfn_t *out); /* -ENOMEM */
+void page_free(pfn_t pfn);
+
+/*
+ * The frames that the bootstrap tables map already, behind the image (the bootstrap padding), serve
+ * two ends: the heap takes from the bottom without any mapping work, page_alloc from the top.
+ */
+vaddr_t page_padding_start(void); /* where the padding began at boot */
+vaddr_t page_padding_end(void);   /* its pages below this address are still mapped */
+/* The heap now uses the padding below va (rounded up to pages). */
+void page_padding_reserve(vaddr_t va);
+
+struct page_counts {
+    uint64_t total_pages; /* all that the domain has */
+    uint64_t free_pages;
+};
+void page_counts(struct page_counts *out);
+
+#endif

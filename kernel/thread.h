@@ -1,0 +1,72 @@
+/*
+ * Threads: preemptive, fixed priorities, round robin among equals by time slice, tickless.
+ *
+ * Every thread has its own stack with an unmapped guard page below, and a TLS block from the
+ * image's PT_TLS template (x86-64 variant II; %fs:0 holds its own address). Exceeding the stack
+ * panics with the thread's name.
+ * Callers: kernel, libc-glue, tests. May sleep: thread_create, thread_join, thread_exit (they take
+ * vm_lock); none may be called from an event handler except thread_self and thread_name.
+ */
+#ifndef KERNEL_THREAD_H
+#define KERNEL_THREAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    THREAD_PRIORITY_IDLE = 0, /* the idle thread's own; no other thread may use it */
+    THREAD_PRIORITY_LOW,
+    THREAD_PRIORITY_DEFAULT,
+    THREAD_PRIORITY_HIGH,
+    THREAD_PRIORITY_MAX,
+    THREAD_PRIORITIES
+};
+
+#define THREAD_NAME_BYTES 16
+#define THREAD_STACK_DEFAULT_BYTES (32ul * 1024)
+#define THREAD_STACK_MIN_BYTES (8ul * 1024)
+
+struct thread;
+
+/* Zero in any field means its default. */
+struct thread_attr {
+    const char *name;   /* copied, cut to THREAD_NAME_BYTES - 1; default: the creator's name */
+    int priority;       /* default THREAD_PRIORITY_DEFAULT */
+    size_t stack_bytes; /* usable stack; default THREAD_STACK_DEFAULT_BYTES less TLS and thread */
+};
+
+/*
+ * Starts fn(arg). 0, -EINVAL (priority or stack size out of range) or -ENOMEM. The thread must be
+ * joined or detached once; *out is valid until then.
+ */
+int thread_create(struct thread **out, const struct thread_attr *attr, void *(*fn)(void *),
+                  void *arg);
+
+/* Waits for the end of t, stores what it returned (result may be NULL), frees it.
+ * -EDEADLK: oneself; -EINVAL: detached, or somebody else already joins it. */
+int thread_join(struct thread *t, void **result);
+
+/* t frees itself at its end; it must not be named any more. -EINVAL: detached or being joined. */
+int thread_detach(struct thread *t);
+
+_Noreturn void thread_exit(void *result);
+
+/* Lets other threads of the same priority run. */
+void thread_yield(void);
+
+/* Sleeps until clock_monotonic_ns() >= deadline_ns. Returns 0. */
+int thread_sleep_until(uint64_t deadline_ns);
+
+struct thread *thread_self(void);
+const char *thread_name(const struct thread *t);
+int thread_priority(const struct thread *t);
+/* -EINVAL: not THREAD_PRIORITY_LOW..MAX. Takes effect at once. */
+int thread_set_priority(struct thread *t, int priority);
+
+/* Threads alive, the main thread included, the idle thread not. */
+unsigned thread_count(void);
+
+/* Runs fn in every thread that ends, in its context, before its stack goes. One hook; NULL: none. */
+void thread_on_exit(void (*fn)(void));
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * Memory for newlib's malloc: the kernel's growable heap.
+ *
+ * Called by malloc and free under newlib's malloc lock. May sleep.
+ */
+#include <stddef.h>
+#include <unistd.h>
+
+#include "kernel/panic.h"
+#include "kernel/vm.h"
+#include "libc-glue/glue.h"
+
+void *sbrk(ptrdiff_t increment)
+{
+    void *old_end;
+    int result = heap_grow(increment, &old_end);
+
+    return result == 0 ? old_end : (void *)glue_result(result);
+}
+
+/* Called by malloc, free and realloc (tools/deps/newlib.patch) instead of corrupting the heap more.
+ */
+_Noreturn void __malloc_corrupted(void *memory);
+
+_Noreturn void __malloc_corrupted(void *memory)
+{
+    panic("heap: %p was freed twice, is not from malloc, or something wrote past a block near it",
+          memory);
+}

@@ -1,0 +1,102 @@
+/*
+ * The application as a process: the only one there is, so others can be neither made nor found.
+ */
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kernel/exit.h"
+#include "kernel/panic.h"
+#include "libc-glue/glue.h"
+
+#define OUR_PID 1
+
+void _exit(int status)
+{
+    kernel_exit(status);
+}
+
+/* A handler for SIGABRT runs, but cannot prevent the end. */
+void abort(void)
+{
+    raise(SIGABRT);
+    panic("abort() called");
+}
+
+void __assert_func(const char *file, int line, const char *function, const char *expression)
+{
+    panic("assertion failed: %s (%s:%d, %s)", expression, file, line,
+          function != NULL ? function : "?");
+}
+
+pid_t getpid(void)
+{
+    return OUR_PID;
+}
+
+/* Reached from raise() where no handler is set: the default action. Signals that mean a defect
+ * crash with a report, the others end the application as a shell would show it. */
+int kill(pid_t pid, int sig)
+{
+    if (sig < 0 || sig >= NSIG)
+        return glue_result(-EINVAL);
+    if (pid != OUR_PID && pid != 0 && pid != -1)
+        return glue_result(-ESRCH);
+    switch (sig) {
+    case 0:
+    case SIGCHLD:
+    case SIGCONT:
+    case SIGURG:
+    case SIGWINCH:
+        return 0;
+    case SIGABRT:
+        panic("abort() called");
+    case SIGBUS:
+    case SIGFPE:
+    case SIGILL:
+    case SIGQUIT:
+    case SIGSEGV:
+    case SIGSYS:
+    case SIGTRAP:
+        panic("the application sent itself signal %d", sig);
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+        return glue_result(-ENOSYS); /* nothing could ever continue it */
+    default:
+        kernel_exit(128 + sig);
+    }
+}
+
+int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+    (void)how, (void)set, (void)old;
+    return glue_result(-ENOSYS);
+}
+
+pid_t fork(void)
+{
+    return glue_result(-ENOSYS);
+}
+
+/* Under execve and its relatives. */
+int _execve(const char *path, char *const argv[], char *const envp[])
+{
+    (void)path, (void)argv, (void)envp;
+    return glue_result(-ENOSYS);
+}
+
+pid_t wait(int *status)
+{
+    (void)status;
+    return glue_result(-ECHILD);
+}
+
+pid_t waitpid(pid_t pid, int *status, int options)
+{
+    (void)pid, (void)status, (void)options;
+    return glue_result(-ECHILD);
+}

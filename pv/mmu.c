@@ -1,0 +1,94 @@
+/*
+ * The page-table update queue: many changes, one hypercall.
+ *
+ * Callers: kernel/ with vm_lock held, which protects everything here. Ring 3.
+ * ABI: xen.h, mmu_update (checked `*ptr = val` on machine addresses), mmuext_op, multicall.
+ */
+#include "pv/shared.h"
+
+#include <errno.h>
+
+#define CLEARS 4       /* fresh page tables in one batch */
+#define INVALIDATES 16 /* beyond, the whole TLB goes */
+
+static struct {
+    struct mmu_update updates[PV_MMU_BATCH];
+    struct mmuext_op clears[CLEARS];
+    struct mmuext_op invalidates[INVALIDATES];
+    unsigned nr_updates, nr_clears, nr_invalidates;
+    int error; /* of an earlier, automatic flush */
+} queue;
+
+static unsigned add_call(struct multicall_entry *calls, unsigned at, unsigned op, const void *list,
+                         unsigned count)
+{
+    calls[at].op = op;
+    calls[at].args[0] = (unsigned long)list;
+    calls[at].args[1] = count;
+    calls[at].args[2] = 0; /* no done count: one failure undoes the whole operation */
+    calls[at].args[3] = DOMID_SELF;
+    return at + 1;
+}
+
+/* Sends what is queued; keeps the first error. */
+static void send(void)
+{
+    struct multicall_entry calls[3];
+    unsigned count = 0;
+
+    if (queue.nr_clears)
+        count = add_call(calls, count, __HYPERVISOR_mmuext_op, queue.clears, queue.nr_clears);
+    if (queue.nr_updates)
+        count = add_call(calls, count, __HYPERVISOR_mmu_update, queue.updates, queue.nr_updates);
+    if (queue.nr_invalidates > INVALIDATES) {
+        queue.invalidates[0] = (struct mmuext_op){.cmd = MMUEXT_TLB_FLUSH_LOCAL};
+        count = add_call(calls, count, __HYPERVISOR_mmuext_op, queue.invalidates, 1);
+    } else if (queue.nr_invalidates) {
+        count = add_call(calls, count, __HYPERVISOR_mmuext_op, queue.invalidates,
+                         queue.nr_invalidates);
+    }
+    queue.nr_clears = queue.nr_updates = queue.nr_invalidates = 0;
+    if (!count)
+        return;
+
+    long error = hypervisor_multicall(calls, count);
+    for (unsigned i = 0; !error && i < count; i++)
+        error = (long)calls[i].result;
+    if (error && !queue.error)
+        queue.error = pv_errno(error);
+}
+
+void pv_mmu_clear(pfn_t frame)
+{
+    if (queue.nr_clears == CLEARS)
+        send();
+    queue.clears[queue.nr_clears++] =
+        (struct mmuext_op){.cmd = MMUEXT_CLEAR_PAGE, .arg1.mfn = pv_mfn(frame).n};
+}
+
+void pv_mmu_set(pfn_t table, unsigned index, uint64_t entry)
+{
+    if (queue.nr_updates == PV_MMU_BATCH)
+        send();
+    queue.updates[queue.nr_updates++] = (struct mmu_update){
+        .ptr = pv_mfn(table).n << PAGE_SHIFT | index * sizeof(uint64_t) | MMU_NORMAL_PT_UPDATE,
+        .val = entry,
+    };
+}
+
+void pv_mmu_invalidate(vaddr_t va)
+{
+    if (queue.nr_invalidates < INVALIDATES)
+        queue.invalidates[queue.nr_invalidates] =
+            (struct mmuext_op){.cmd = MMUEXT_INVLPG_LOCAL, .arg1.linear_addr = va.n};
+    if (queue.nr_invalidates <= INVALIDATES)
+        queue.nr_invalidates++;
+}
+
+int pv_mmu_flush(void)
+{
+    send();
+    int error = queue.error;
+    queue.error = 0;
+    return error;
+}

@@ -1,0 +1,26 @@
+/*
+ * The page shared with the hypervisor (private to pv/): struct shared_info, mapped over
+ * pv_shared_page at boot. Entry code names its bytes by absolute address, so it is in the image.
+ */
+#ifndef PV_SHARED_H
+#define PV_SHARED_H
+
+#include "pv/hypercall.h"
+#include "pv/pv.h"
+
+static inline struct shared_info *pv_shared(void)
+{
+    return (struct shared_info *)pv_shared_page;
+}
+
+/* This vCPU's part of it: the accessor to per-vCPU state in pv/. */
+static inline struct vcpu_info *pv_vcpu(void)
+{
+    return &pv_shared()->vcpu_info[pv_cpu()];
+}
+
+/* Steps of boot, called by pv/start.c in this order; all on the boot stack, events masked. */
+void pv_traps_init(void);
+void pv_memory_init(const struct start_info *si);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * Start of day: from the hypervisor's start_info to kernel_main.
+ *
+ * Called by pv/entry.S on the boot stack, in ring 3, events masked. Locks: none, one vCPU.
+ */
+#include "pv/shared.h"
+
+#include "pv/abi.h"
+
+struct pv_boot pv_boot;
+
+/* Copies without relying on libc, which belongs to the layer above. */
+static void copy_text(char *out, const char *in, size_t bytes)
+{
+    size_t i = 0;
+
+    for (; i + 1 < bytes && in[i]; i++)
+        out[i] = in[i];
+    out[i] = 0;
+}
+
+static uint32_t granted_features(void)
+{
+    struct xen_feature_info info = {.submap_idx = PARVUS_FEATURE_SUBMAP};
+
+    /* Another hypervisor answers -EINVAL: no additions there. */
+    return hypervisor_xen_version(XENVER_get_features, &info) == 0 ? info.submap : 0;
+}
+
+/*
+ * The page behind pv_shared_page in the image is replaced by the hypervisor's. It must be there
+ * before the first event or mask operation.
+ */
+static int map_shared_info(uint64_t machine_address)
+{
+    uint64_t entry = machine_address | PV_PTE_PRESENT | PV_PTE_WRITE | PV_PTE_USER |
+                     PV_PTE_ACCESSED | PV_PTE_DIRTY | PV_PTE_NX;
+
+    return (int)hypervisor_update_va_mapping((uintptr_t)pv_shared_page, entry, UVMF_INVLPG);
+}
+
+_Noreturn void pv_start(struct start_info *si)
+{
+    static const char no_shared_page[] = "parvus: the hypervisor refused to map shared_info\n";
+
+    if (map_shared_info(si->shared_info)) {
+        pv_console_write(no_shared_page, sizeof(no_shared_page) - 1);
+        pv_shutdown(PV_SHUTDOWN_CRASH, 0);
+    }
+    pv_upcall()->mask = 1;
+
+    uint32_t features = granted_features();
+    pv_boot.nr_pages = si->nr_pages;
+    pv_boot.command_line = (char *)si->cmd_line;
+    pv_boot.command_line[MAX_GUEST_CMDLINE - 1] = 0;
+    pv_boot.initial_domain = si->flags & SIF_INITDOMAIN;
+    pv_boot.wx_enforced = features & PARVUS_FEATURE_WX;
+    pv_boot.status_reported = features & PARVUS_FEATURE_EXIT_STATUS;
+    copy_text(pv_boot.hypervisor, si->magic, sizeof(pv_boot.hypervisor));
+
+    pv_memory_init(si);
+    pv_traps_init();
+    kernel_main();
+}

@@ -1,0 +1,44 @@
+"""The hosts that images are tested on: options of `tools/parvus run`, and what each one needs."""
+import os
+import shutil
+
+# On a KVM that interprets ring 0 (shared hosts) things take their time; time-outs are for hangs.
+PVH = {
+    "tcg-microvm": ["--accel", "tcg"],
+    "tcg-q35": ["--accel", "tcg", "--machine", "q35"],
+    "tcg-pc": ["--accel", "tcg", "--machine", "pc"],
+    "kvm-microvm": ["--accel", "kvm"],
+}
+MULTIBOOT = {
+    "tcg-q35-multiboot": ["--accel", "tcg", "--machine", "q35", "--boot", "multiboot"],
+    "tcg-pc-multiboot": ["--accel", "tcg", "--machine", "pc", "--boot", "multiboot"],
+}
+GRUB = {
+    "grub-bios-mb1": ["--accel", "tcg", "--boot", "grub:mb1"],
+    "grub-bios-mb2": ["--accel", "tcg", "--boot", "grub:mb2"],
+    "grub-bios-module": ["--accel", "tcg", "--boot", "grub:module"],
+    "grub-uefi": ["--accel", "tcg", "--boot", "grub:uefi"],
+}
+OPTIONS = {**PVH, **MULTIBOOT, **GRUB}
+
+# Where tests run that concern one loader or none: the fastest host that there always is.
+ONE = ["tcg-microvm"]
+ALL = list(OPTIONS)
+LOCAL = "local"  # no guest: a test of the build or of a tool
+
+
+def missing(host):
+    """What this machine lacks for a host, or None."""
+    if host == LOCAL:
+        return None
+    needed = ["qemu-system-x86_64"]
+    if host.startswith("grub"):
+        needed += ["grub-mkrescue", "xorriso", "mformat"]
+    for program in needed:
+        if not shutil.which(program):
+            return f"{program} is missing"
+    if host.startswith("kvm") and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "/dev/kvm does not open"
+    if host == "grub-uefi" and not os.path.exists("/usr/share/OVMF/OVMF_CODE_4M.fd"):
+        return "UEFI firmware (package ovmf) is missing"
+    return None

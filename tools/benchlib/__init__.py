@@ -1,0 +1,1 @@
+"""The parts of tools/bench: one module per benchmark, and what they share."""

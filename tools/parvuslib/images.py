@@ -1,0 +1,129 @@
+"""Images: which file an argument means, building it, and the copies that some boots need."""
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+from .errors import UsageError
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+# The disabled Multiboot 1 header of an image (boot/): magic, flags, checksum. Enabling it makes
+# QEMU's -kernel enter by Multiboot; the disabled one lets it see an ELF with a PVH note.
+DISABLED_HEADER = struct.pack("<III", 0xE4524FFD, 0x00010003, 0xE4514FFB)
+MULTIBOOT_MAGIC = struct.pack("<I", 0x1BADB002)
+HEADER_SEARCH_BYTES = 8192  # Multiboot 0.6.96, 3.1
+
+
+def build_folder():
+    """Where make writes, as an absolute path."""
+    return os.path.join(ROOT, os.environ.get("B") or "build")
+
+
+class Image:
+    """What to boot: `path`, plus `module` when the guest is a separate file; `guest` is the ELF
+    with the guest's symbols and `debug` the one with the hypervisor's, where they exist."""
+
+    def __init__(self, path, module=None):
+        self.path = path
+        self.module = module
+        self.guest = existing(module or f"{os.path.splitext(path)[0]}.elf")
+        self.debug = existing(f"{path}.debug")
+
+
+def existing(path):
+    return path if os.path.isfile(path) else None
+
+
+def hypervisor():
+    return os.path.join(build_folder(), "boot", "parvus-hypervisor.img")
+
+
+def resolve(argument):
+    """The Image that a command-line argument means: a file, else an application to build."""
+    if os.path.isfile(argument):
+        if argument.endswith(".elf"):
+            if not existing(hypervisor()):
+                make("image")
+            return Image(hypervisor(), module=argument)
+        return Image(argument)
+    is_name = os.path.isdir(os.path.join(ROOT, "apps", argument))
+    if not is_name and not os.path.isdir(argument):
+        raise UsageError(f"'{argument}' is no image, no folder and no application under apps/")
+    application = argument if is_name else os.path.realpath(argument)
+    make("image", f"APP={application}")
+    name = os.path.basename(application)
+    return Image(os.path.join(build_folder(), "apps", name, f"{name}.img"))
+
+
+def make(*arguments):
+    """Runs make in the tree; its output goes to stderr, which is not the application's."""
+    done = subprocess.run(["make", "-C", ROOT, "--no-print-directory", *arguments],
+                          stdout=sys.stderr, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise UsageError(f"make {' '.join(arguments)} failed")
+
+
+class Files:
+    """The temporary files of one run; removed at its end unless kept."""
+
+    def __init__(self):
+        self.folder = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def keep(self):
+        self.folder = None
+
+    def path(self, name):
+        if not self.folder:
+            self.folder = tempfile.mkdtemp(prefix="parvus-")
+        return os.path.join(self.folder, name)
+
+
+def multiboot_copy(image, files):
+    """A copy of the image whose Multiboot 1 header QEMU sees; next to it where that is writable."""
+    try:
+        with open(image.path, "rb") as source:
+            contents = source.read()
+    except OSError as error:
+        raise UsageError(f"cannot read {image.path}: {error.strerror}") from None
+    start = contents[:HEADER_SEARCH_BYTES].find(DISABLED_HEADER)
+    while start % 4 != 0 and start > 0:
+        start = contents[:HEADER_SEARCH_BYTES].find(DISABLED_HEADER, start + 1)
+    if start < 0:
+        raise UsageError(f"{image.path} has no Multiboot header for QEMU: not a Parvus image")
+    contents = contents[:start] + MULTIBOOT_MAGIC + contents[start + 4:]
+    name = f"{os.path.splitext(image.path)[0]}.multiboot.img"
+    for path in (name, files.path(os.path.basename(name))):
+        try:
+            # Several runs may write it at once: each into a name of its own, then moved into place.
+            with tempfile.NamedTemporaryFile(dir=os.path.dirname(path) or ".", delete=False) as copy:
+                copy.write(contents)
+            os.replace(copy.name, path)
+            return path
+        except OSError:
+            continue
+    raise UsageError(f"cannot write {name} nor into {files.folder}")
+
+
+def grub_iso(image, entry, words, files):
+    """An ISO that boots the image by one of tools/iso's entries at once, with this command line."""
+    guest = image.module or f"{os.path.splitext(image.path)[0]}.stripped.elf"
+    for path in (image.path, hypervisor(), guest):
+        if not existing(path):
+            raise UsageError(f"--boot grub needs {path}, which is missing")
+    iso = files.path("boot.iso")
+    done = subprocess.run([os.path.join(ROOT, "tools", "iso"), "--output", iso, "--entry", entry,
+                           image.path, hypervisor(), guest, *words],
+                          stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise UsageError("--boot grub: tools/iso failed")
+    return iso

@@ -1,0 +1,135 @@
+"""The command line of tools/parvus: options, what they may be, and the subcommands."""
+import argparse
+import re
+import shlex
+import sys
+
+from . import images, qemu
+from .console import Symbols, symbolize_stream
+from .errors import USAGE_ERROR, UsageError
+from .session import Session
+
+BOOTS = ["pvh", "multiboot", "grub", "grub:mb1", "grub:mb2", "grub:module", "grub:uefi"]
+
+
+def parse_memory(text):
+    if not re.fullmatch(r"[1-9][0-9]*[KMG]", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size such as 64M or 1536K")
+    return text
+
+
+def parse_positive(text):
+    if not re.fullmatch(r"[0-9]+", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 up")
+    return int(text)
+
+
+def parse_seconds(text):
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or float(text) <= 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds")
+    return float(text)
+
+
+def parse_net(text):
+    if not re.fullmatch(r"none|user(,[0-9]+:[0-9]+)*|tap:\S+", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is none of none, user[,PORT:PORT], tap:NAME")
+    return text
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(prog="tools/parvus", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", metavar="run|symbolize", required=True)
+
+    run = commands.add_parser(
+        "run", allow_abbrev=False, usage="tools/parvus run [options] IMAGE|APP [-- ARGS]",
+        help="boot an image or an application; the exit status is the application's",
+        description="Boots an image on QEMU and shows its console. Exit status: the application's; "
+                    "134 crash, 137 out of memory, 126 refused by the hypervisor, 124 time-out, "
+                    "125 QEMU failed, 2 wrong options (each with a message on stderr).")
+    run.add_argument("image", metavar="IMAGE|APP",
+                     help="NAME.img; or a name under apps/ or a folder, which is built first; or a "
+                          "guest NAME.elf, which goes with the bare hypervisor as a module")
+    run.add_argument("--accel", choices=["tcg", "kvm", "auto"], default="auto",
+                     help="auto: kvm where the host has hardware virtualization, else tcg")
+    run.add_argument("--machine", choices=["microvm", "q35", "pc", "xen"],
+                     help="default: microvm with --boot pvh, else q35")
+    run.add_argument("--boot", choices=BOOTS, default="pvh", metavar="pvh|multiboot|grub[:ENTRY]",
+                     help="ENTRY: mb1, mb2, module (BIOS) or uefi; default: pvh")
+    run.add_argument("--mem", type=parse_memory, default="64M", metavar="SIZE",
+                     help="memory, e.g. 64M or 1536K; default 64M")
+    run.add_argument("--smp", type=parse_positive, default=1, metavar="N",
+                     help="virtual processors; only 1 yet")
+    run.add_argument("--net", type=parse_net, default="none",
+                     metavar="none|user[,PORT:PORT]|tap:NAME", help="only none yet")
+    run.add_argument("--disk", metavar="FILE", help="not supported yet")
+    run.add_argument("--share", metavar="DIR", help="not supported yet")
+    run.add_argument("--initrd", metavar="FILE", help="a file handed over as a module")
+    run.add_argument("--append", default="", metavar="TEXT",
+                     help="parameters of the system, such as log=info or env.NAME=value")
+    run.add_argument("--timeout", type=parse_seconds, metavar="S",
+                     help="end the run after S seconds with status 124")
+    run.add_argument("--icount", action="store_true",
+                     help="count instructions: deterministic virtual time (tcg)")
+    run.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234")
+    run.add_argument("--qemu", type=shlex.split, default=[], metavar="TEXT",
+                     help="more options for QEMU, e.g. --qemu='-cpu Nehalem'")
+    run.add_argument("--dry-run", action="store_true",
+                     help="print the command line for a shell instead")
+    run.set_defaults(function=run_image)
+
+    symbolize = commands.add_parser(
+        "symbolize", allow_abbrev=False,
+        help="a filter: adds function and line to the backtraces in a console log")
+    symbolize.add_argument("elf", metavar="NAME.elf")
+    symbolize.set_defaults(function=symbolize_log)
+    return parser
+
+
+def check_supported(options):
+    """Refuses what the design names and no code supports yet, and what contradicts itself."""
+    later = [("--machine xen", options.machine == "xen"), ("--disk", options.disk is not None),
+             ("--share", options.share is not None), (f"--net {options.net}", options.net != "none"),
+             (f"--smp {options.smp}", options.smp != 1)]
+    for name, is_used in later:
+        if is_used:
+            raise UsageError(f"{name} is not supported yet")
+    if options.icount and options.accel == "kvm":
+        raise UsageError("--icount needs --accel tcg")
+    if options.machine == "microvm" and options.boot != "pvh":
+        raise UsageError(f"--machine microvm boots by pvh only, not by {options.boot}")
+
+
+def run_image(options):
+    check_supported(options)
+    image = images.resolve(options.image)
+    with images.Files() as files:
+        command = qemu.command_line(options, image, files)
+        if options.dry_run:
+            files.keep()
+            print(shlex.join(command))
+            return 0
+        if options.gdb:
+            print(f"parvus: waiting for: gdb {image.guest or image.path} "
+                  "-ex 'target remote localhost:1234'", file=sys.stderr)
+        return Session(command, Symbols.of_image(image), options.timeout).run()
+
+
+def symbolize_log(options):
+    symbolize_stream(Symbols([options.elf]), sys.stdin.buffer, sys.stdout.buffer)
+    return 0
+
+
+def main(arguments):
+    """Returns the exit status. What follows `--` is for the application, whatever it looks like."""
+    if "--" in arguments:
+        split = arguments.index("--")
+        arguments, application_arguments = arguments[:split], arguments[split + 1:]
+    else:
+        application_arguments = []
+    options = make_parser().parse_args(arguments)
+    options.arguments = application_arguments
+    try:
+        return options.function(options)
+    except UsageError as error:
+        print(f"parvus: {error}", file=sys.stderr)
+        return USAGE_ERROR
