@@ -70,9 +70,6 @@ boot_multiboot:
     cld
     movl %eax, %ebp /* magic and loader information survive CPUID in ebp, esi */
     movl %ebx, %esi
-    rdtsc
-    movl %eax, PA(boot_tsc)
-    movl %edx, PA(boot_tsc) + 4
     movl $PA(boot_cpu), %esp
 
     /* CPUID itself: EFLAGS.ID can be flipped (SDM vol. 1, 19.1). */
@@ -213,6 +210,4 @@ boot_gdt_pointer:
 boot_l4: .skip 4096
 boot_l3: .skip 4096
 boot_l2: .skip 4 * 4096 /* 4 GiB */
-    .globl boot_tsc
-boot_tsc: .skip 16
 

@@ -30,7 +30,6 @@ struct callee_saved {
 struct cpu {
     struct vcpu_info *vcpu_info; /* of the vCPU that runs here, in the hypervisor's map */
     uint64_t hypercall_page;     /* guest-virtual address, or ~0: none */
-    uint64_t hypercalls;         /* made so far */
     unsigned int id;
 };
 
@@ -43,7 +42,6 @@ OFFSET_IS(struct frame, rip, FRAME_RIP);
 OFFSET_IS(struct frame, ss, FRAME_SS);
 OFFSET_IS(struct cpu, vcpu_info, CPU_VCPU_INFO);
 OFFSET_IS(struct cpu, hypercall_page, CPU_HYPERCALL_PAGE);
-OFFSET_IS(struct cpu, hypercalls, CPU_HYPERCALLS);
 _Static_assert(sizeof(struct frame) == FRAME_BYTES, "struct frame");
 _Static_assert(sizeof(struct cpu) <= CPU_BYTES, "struct cpu");
 

@@ -23,10 +23,8 @@ struct vcpu {
 struct domain {
     struct shared_info *shared_info;
     uint64_t nr_pages;
-    uint32_t features;       /* PARVUS_FEATURE_* that the guest asked for and has */
-    uint64_t hypercall_page; /* guest-virtual address; ~0: none */
-    int is_verbose;          /* log=debug on the guest's command line */
-    uint32_t shutdown_code;  /* latched by SCHEDOP_shutdown_code: reason | status << 8 */
+    uint32_t features;      /* PARVUS_FEATURE_* that the guest asked for and has */
+    uint32_t shutdown_code; /* latched by SCHEDOP_shutdown_code: reason | status << 8 */
     int has_shutdown_code;
     struct vcpu vcpu;
 };

@@ -249,7 +249,6 @@ static void prepare_vcpu(void)
 void domain_init(void)
 {
     domain.shared_info = &shared_info;
-    domain.hypercall_page = ~0ul;
     frame_table[virtual_to_frame(&shared_info).n] = FIXED_SHARED;
     this_cpu()->vcpu_info = &shared_info.vcpu_info[0];
     this_cpu()->hypercall_page = ~0ul;

@@ -38,7 +38,6 @@ entry_syscall:
     movq %r8, FRAME_R8(%rsp)
     movq %r9, FRAME_R9(%rsp)
     movq %r10, FRAME_R10(%rsp)
-    incq FRAME_BYTES + CPU_HYPERCALLS(%rsp)
     cmpl $NR_HYPERCALLS, %eax
     jae 3f
     movl %eax, %eax
@@ -89,7 +88,6 @@ entry_breakpoint:
     cmpl $HYPERCALL_IRET, %eax /* returns every register by the frame, which is full only at 3 */
     je 3f
     cld
-    incq boot_cpu + CPU_HYPERCALLS(%rip)
     cmpl $NR_HYPERCALLS, %eax
     jae 2f
     movl %eax, %eax

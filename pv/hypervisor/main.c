@@ -11,11 +11,9 @@
 #include "pv/hypervisor/domain.h"
 #include "pv/hypervisor/m2p.h"
 #include "pv/hypervisor/memory.h"
-#include "pv/hypervisor/print.h"
 #include "pv/hypervisor/time.h"
 
 extern char guest_start[], guest_end[]; /* linker script */
-extern uint64_t boot_tsc;               /* boot/entry.S: when it was entered */
 
 static struct boot_info info;
 static struct free_list memory;
@@ -51,23 +49,6 @@ static void find_guest(void)
         boot_fail("too many modules: the guest is in the image, so only its initrd may follow");
 }
 
-static int has_word(const char *text, const char *word)
-{
-    while (*text) {
-        const char *w = word;
-
-        while (*text == ' ')
-            text++;
-        while (*w && *text == *w)
-            text++, w++;
-        if (!*w && (!*text || *text == ' '))
-            return 1;
-        while (*text && *text != ' ')
-            text++;
-    }
-    return 0;
-}
-
 _Noreturn void hypervisor_main(uint32_t magic, uint32_t loader_info)
 {
     console_init();
@@ -81,9 +62,6 @@ _Noreturn void hypervisor_main(uint32_t magic, uint32_t loader_info)
     time_init();                          /* kvmclock, or calibrate the TSC */
     find_guest();
     memory_reclaim(&info, &memory); /* what only held boot data is the domain's, too */
-    domain.is_verbose = has_word(guest.command_line, "log=debug");
     domain_build(&guest.file, guest.command_line, guest.initrd, &memory);
-    if (domain.is_verbose)
-        print("parvus: tsc entry=%lu guest=%lu\n", boot_tsc, cpu_rdtsc());
     cpu_return_to_guest();
 }

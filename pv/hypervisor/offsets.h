@@ -26,7 +26,6 @@
 /* struct cpu */
 #define CPU_VCPU_INFO 0
 #define CPU_HYPERCALL_PAGE 8
-#define CPU_HYPERCALLS 16
 
 /* Each CPU's stack, its struct cpu at the end. */
 #define CPU_STACK_BYTES 4096

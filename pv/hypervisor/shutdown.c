@@ -39,10 +39,6 @@ _Noreturn void shutdown_domain(unsigned int reason)
 
     if (domain.has_shutdown_code && (domain.features & PARVUS_FEATURE_EXIT_STATUS))
         status = domain.shutdown_code >> 8 & 0xff;
-    if (domain.is_verbose) {
-        print("parvus: hypercalls %lu\n", this_cpu()->hypercalls);
-        print("parvus: tsc exit=%lu\n", cpu_rdtsc());
-    }
     switch (reason) {
     case SHUTDOWN_poweroff:
     case SHUTDOWN_reboot:
