@@ -61,6 +61,17 @@ static inline int guest_read128_in_range(uint64_t addr, uint64_t *first, uint64_
     return error;
 }
 
+/* Likewise; a fault makes *first ~0, so that a caller who checks it anyway needs no other check. */
+static inline void guest_read_pair_in_range(uint64_t addr, uint64_t *first, uint64_t *second)
+{
+    __asm__ volatile("1: mov 8(%[addr]), %[second]\n"
+                     "2: mov (%[addr]), %[first]\n"
+                     "3:\n\t" FIXUP("1b", "%[first]") FIXUP("2b", "%[first]")
+                     : [first] "=&r"(*first), [second] "=&r"(*second)
+                     : [addr] "r"(addr), [fault] "i"(-1)
+                     : "memory");
+}
+
 static inline int guest_write64_in_range(uint64_t addr, uint64_t value)
 {
     int error = 0;

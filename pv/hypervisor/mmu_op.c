@@ -28,37 +28,50 @@ static int64_t check_batch(uint64_t address, uint64_t bytes_each, uint64_t count
     return guest_range_is_ok(address, count * bytes_each) ? 0 : -EFAULT;
 }
 
+static int64_t update(uint64_t ptr, uint64_t value)
+{
+    switch (ptr & 7) {
+    case MMU_NORMAL_PT_UPDATE:
+        return pagetable_set(ptr, value, 0);
+    case MMU_MACHPHYS_UPDATE:
+        return m2p_set(mfn(ptr >> PAGE_SHIFT), value);
+    case MMU_PT_UPDATE_PRESERVE_AD:
+        return pagetable_set(ptr & ~7ul, value, 1);
+    default:
+        return ptr == ~0ul ? -EFAULT : -EINVAL; /* see guest_read_pair_in_range() */
+    }
+}
+
+/* The machine address of the table that holds an entry, if it is an L1 table; else ~0. */
+static uint64_t l1_table_of(uint64_t ptr)
+{
+    mfn_t frame = mfn(ptr >> PAGE_SHIFT);
+
+    return frame.n < frame_limit && frame_type(frame) == FRAME_L1 ? ptr & PTE_ADDRESS : ~0ul;
+}
+
 int64_t hypercall_mmu_update(uint64_t requests, uint64_t count, uint64_t done_out, uint64_t domid)
 {
     count &= UINT32_MAX;
 
     int64_t error = check_batch(requests, sizeof(struct mmu_update), count, domid);
-    uint64_t done = 0;
+    uint64_t at = requests, end = error ? at : at + count * sizeof(struct mmu_update);
+    uint64_t l1_table = ~0ul; /* of the entry before: batches mostly stay in one */
 
-    for (; !error && done < count; done++) {
-        uint64_t at = requests + done * sizeof(struct mmu_update);
+    for (; at != end; at += sizeof(struct mmu_update)) {
         uint64_t ptr, value;
 
-        error = -EFAULT;
-        if (guest_read128_in_range(at, &ptr, &value))
-            break;
-        switch (ptr & 7) {
-        case MMU_NORMAL_PT_UPDATE:
-            error = pagetable_set(ptr, value, 0);
-            break;
-        case MMU_MACHPHYS_UPDATE:
-            error = m2p_set(mfn(ptr >> PAGE_SHIFT), value);
-            break;
-        case MMU_PT_UPDATE_PRESERVE_AD:
-            error = pagetable_set(ptr & ~7ul, value, 1);
-            break;
-        default:
-            error = -EINVAL;
+        guest_read_pair_in_range(at, &ptr, &value);
+        if (((ptr ^ l1_table) & ~0xff8ul) == 0) { /* an aligned entry of that table, no flags */
+            error = pagetable_set_l1(machine_to_virtual(ptr), value);
+        } else {
+            error = update(ptr, value);
+            l1_table = l1_table_of(ptr);
         }
         if (error)
             break;
     }
-    return finish(done_out, done, error);
+    return finish(done_out, (at - requests) / sizeof(struct mmu_update), error);
 }
 
 int64_t hypercall_update_va_mapping(uint64_t virtual, uint64_t entry, uint64_t flags)

@@ -4,11 +4,7 @@
 #include "pv/hypervisor/guest_memory.h"
 #include "pv/hypervisor/cpu.h"
 
-/*
- * Bits that an entry must not have. L1: global, protection keys and the ignored bits 52..62, which
- * Xen keeps from guests too; caching bits are the guest's choice. Above: large pages and caching.
- */
-#define L1_REFUSED (0x7ff0000000000000ul | 0x100)
+/* Bits that an entry above level 1 must not have: those of L1_REFUSED, large pages, caching. */
 #define UPPER_REFUSED (0x7ff0000000000000ul | 0x198)
 
 int pagetable_enforce_wx;
@@ -74,7 +70,7 @@ static int get_outside(uint64_t entry)
     return is_interrupt_controller(entry) ? -EPERM : get_io(entry);
 }
 
-/* Check a present L1 entry and take the reference that it needs. The path of every update. */
+/* Check a present L1 entry and take the reference that it needs. */
 static inline int get_l1_entry(uint64_t entry)
 {
     mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
@@ -240,8 +236,7 @@ int pagetable_unpin(mfn_t frame)
     return 0;
 }
 
-/* The path of every update. */
-static int set_l1_entry(uint64_t *slot, uint64_t entry)
+int pagetable_set_l1_other(uint64_t *slot, uint64_t entry)
 {
     uint64_t old = *slot;
 
@@ -303,7 +298,7 @@ int pagetable_set(uint64_t addr, uint64_t entry, int keep_ad)
         entry |= *slot & (PTE_A | PTE_D);
     switch (type) {
     case FRAME_L1:
-        return set_l1_entry(slot, entry);
+        return pagetable_set_l1(slot, entry);
     case FRAME_L2:
     case FRAME_L3:
     case FRAME_L4:

@@ -12,6 +12,7 @@
 #ifndef HYPERVISOR_PAGETABLE_H
 #define HYPERVISOR_PAGETABLE_H
 
+#include "pv/hypervisor/frame.h"
 #include "pv/hypervisor/memory.h"
 
 #define PTE_US 0x4ul
@@ -44,6 +45,38 @@ int pagetable_unpin(mfn_t frame);
  * the domain. With keep_ad the old entry's accessed and dirty bits stay set.
  */
 int pagetable_set(uint64_t addr, uint64_t entry, int keep_ad);
+
+/*
+ * Bits that an L1 entry must not have: global, protection keys and the ignored bits 52..62, which
+ * Xen keeps from guests, too. Caching bits are the guest's choice.
+ */
+#define L1_REFUSED (0x7ff0000000000000ul | 0x100)
+
+/* pagetable_set_l1() for all but its commonest case. */
+int pagetable_set_l1_other(uint64_t *slot, uint64_t entry);
+
+/*
+ * pagetable_set() for a slot that is known to lie in an L1 table. Inline for the sake of batches:
+ * here are those that map data (writable, no-execute) where nothing was mapped.
+ */
+static inline int pagetable_set_l1(uint64_t *slot, uint64_t entry)
+{
+    const uint64_t data = PTE_P | PTE_RW | PTE_NX;
+    uint64_t n = entry << 12 >> 24; /* the frame number: bits 51..12 */
+
+    if ((entry & (L1_REFUSED | data)) == data && !(*slot & PTE_P) && n < frame_limit) {
+        uint32_t word = frame_table[n];
+
+        if (word == 0)
+            word = FRAME_OF_TYPE(FRAME_WRITABLE);
+        if ((word ^ FRAME_OF_TYPE(FRAME_WRITABLE)) < FRAME_COUNT) {
+            frame_table[n] = word + 1;
+            *slot = entry | PTE_US;
+            return 0;
+        }
+    }
+    return pagetable_set_l1_other(slot, entry);
+}
 
 /* The L1 entry for a guest-virtual address: its machine address, or 0 where there is no L1. */
 uint64_t pagetable_find_l1(uint64_t virtual);
