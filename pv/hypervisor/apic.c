@@ -1,6 +1,7 @@
 /* See apic.h. Ring 0, one APIC: that of the CPU it runs on. */
 #include "pv/hypervisor/apic.h"
 #include "pv/hypervisor/cpu.h"
+#include "pv/hypervisor/kvm.h"
 #include "pv/hypervisor/memory.h"
 
 #define MSR_APIC_BASE 0x1b
@@ -8,6 +9,8 @@
 #define APIC_BASE_X2APIC (1u << 10)
 #define MSR_X2APIC 0x800
 #define CPUID_1_ECX_X2APIC (1u << 21)
+#define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
+#define MSR_TSC_DEADLINE 0x6e0
 
 #define APIC_ADDRESS 0xfee00000ul
 
@@ -24,9 +27,11 @@ enum { /* MMIO offset; the x2APIC MSR is MSR_X2APIC + offset / 16 */
 
 #define APIC_SOFTWARE_ENABLE 0x100
 #define APIC_LVT_MASKED 0x10000
+#define APIC_LVT_TSC_DEADLINE 0x40000
 #define APIC_DIVIDE_BY_1 0xb
 
 static int is_x2apic;
+static int has_deadline;
 
 static void apic_write(unsigned int reg, uint32_t value)
 {
@@ -59,11 +64,30 @@ void apic_init(void)
     apic_write(APIC_LVT_LINT1, APIC_LVT_MASKED);
     apic_write(APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
     apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+    has_deadline = (r[2] & CPUID_1_ECX_TSC_DEADLINE) != 0;
 }
 
 void apic_eoi(void)
 {
-    apic_write(APIC_EOI, 0);
+    if (!kvm_end_of_interrupt())
+        apic_write(APIC_EOI, 0);
+}
+
+int apic_has_deadline(void)
+{
+    return has_deadline;
+}
+
+void apic_use_deadline(void)
+{
+    apic_write(APIC_LVT_TIMER, APIC_LVT_TSC_DEADLINE | VECTOR_TIMER);
+    /* The mode must be in force before the MSR is written (SDM vol. 3A, 11.5.4.1). */
+    __asm__ volatile("mfence" : : : "memory");
+}
+
+void apic_deadline_set(uint64_t tsc)
+{
+    cpu_wrmsr(MSR_TSC_DEADLINE, tsc);
 }
 
 void apic_timer_start(uint32_t ticks)

@@ -9,6 +9,14 @@
 
 void apic_init(void);
 void apic_eoi(void);
+/*
+ * The timer's second mode, where the CPU has it: an interrupt when the TSC reaches a value, which
+ * takes one MSR write and no conversion. Once in use it stays; apic_timer_start() is over then.
+ */
+int apic_has_deadline(void);
+void apic_use_deadline(void);
+void apic_deadline_set(uint64_t tsc);
+
 /* Interrupt with VECTOR_TIMER when `ticks` of the timer's clock have passed; 0 stops it. */
 void apic_timer_start(uint32_t ticks);
 /* What is left of it. */

@@ -97,7 +97,7 @@ int64_t hypercall_set_segment_base(uint64_t which, uint64_t base)
     }
 }
 
-int64_t hypercall_iret(void)
+void hypercall_iret(void)
 {
     struct frame *frame = guest_frame();
     struct iret_context context;
@@ -116,5 +116,4 @@ int64_t hypercall_iret(void)
     frame->rflags =
         (context.rflags & ~(uint64_t)(RFLAGS_IOPL | RFLAGS_NT | RFLAGS_VM)) | RFLAGS_IF | 2;
     this_cpu()->vcpu_info->evtchn_upcall_mask = !(context.rflags & RFLAGS_IF);
-    cpu_return_to_guest();
 }

@@ -15,7 +15,6 @@
 #include "pv/hypervisor/hypercall_page.h"
 #include "pv/hypervisor/m2p.h"
 #include "pv/hypervisor/pagetable.h"
-#include "pv/hypervisor/time.h"
 
 #define FEATURES_KNOWN (PARVUS_FEATURE_EXIT_STATUS | PARVUS_FEATURE_FAULT_STACK | PARVUS_FEATURE_WX)
 #define REGION_ALIGN (4ul << 20)
@@ -23,7 +22,13 @@
 
 struct domain domain;
 
-static struct shared_info shared_info __attribute__((aligned(4096)));
+/* A page of its own: the guest maps and writes all of it. */
+static union {
+    struct shared_info info;
+    uint8_t page[PAGE_BYTES];
+} shared __attribute__((aligned(PAGE_BYTES)));
+
+_Static_assert(sizeof(shared) == PAGE_BYTES, "nothing else in the guest's page");
 
 /* The boot region; all in pages from its start, which is pfn 0. */
 static struct {
@@ -215,7 +220,7 @@ static void write_start_info(const char *command_line, const struct boot_range *
     __builtin_memset(info, 0, PAGE_BYTES);
     __builtin_memcpy(info->magic, magic, sizeof(magic));
     info->nr_pages = domain.nr_pages;
-    info->shared_info = virtual_to_machine(&shared_info);
+    info->shared_info = virtual_to_machine(&shared);
     info->flags = SIF_PRIVILEGED | SIF_INITDOMAIN; /* it drives the devices */
     info->pt_base = region_virtual(region.tables_page);
     info->nr_pt_frames = region.nr_tables;
@@ -248,12 +253,12 @@ static void prepare_vcpu(void)
 
 void domain_init(void)
 {
-    domain.shared_info = &shared_info;
-    frame_table[virtual_to_frame(&shared_info).n] = FIXED_SHARED;
-    this_cpu()->vcpu_info = &shared_info.vcpu_info[0];
+    domain.shared_info = &shared.info;
+    frame_table[virtual_to_frame(&shared).n] = FIXED_SHARED;
+    this_cpu()->vcpu_info = &shared.info.vcpu_info[0];
     this_cpu()->hypercall_page = ~0ul;
     for (unsigned int i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
-        shared_info.vcpu_info[i].evtchn_upcall_mask = 1;
+        shared.info.vcpu_info[i].evtchn_upcall_mask = 1;
 }
 
 void domain_build(const struct boot_range *guest, const char *command_line,

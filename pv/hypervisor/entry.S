@@ -70,6 +70,16 @@ entry_syscall:
     jmp 1b
 
 /*
+ * The handler of HYPERVISOR_iret: every register comes from the frame, so it leaves by it, and the
+ * registers that C functions preserve are still the guest's.
+ */
+    .globl entry_iret
+entry_iret:
+    addq $8, %rsp /* the return address */
+    call hypercall_iret
+    jmp return_to_guest
+
+/*
  * INT3. On hosts where SYSCALL does not reach ring 0 the hypercall page holds this instead
  * (hypercall_page.c); anywhere else in the guest it is a breakpoint.
  *

@@ -16,6 +16,8 @@ extern const char entry_iretq[];                   /* the one IRETQ to the guest
 extern const uint8_t vector_stubs[NR_VECTORS][16]; /* every vector's entry */
 extern struct cpu boot_cpu;                        /* the boot CPU's, above its stack */
 
+void entry_iret(void); /* hypercall_table's way to hypercall_iret() */
+
 #pragma GCC visibility pop
 
 #endif

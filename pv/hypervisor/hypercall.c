@@ -3,6 +3,7 @@
 #include <xen/xen.h>
 #include "pv/hypervisor/hypercall.h"
 #include "pv/hypervisor/cpu.h"
+#include "pv/hypervisor/entry.h"
 
 static int64_t no_such_hypercall(void)
 {
@@ -27,7 +28,7 @@ hypercall_fn *const hypercall_table[NR_HYPERCALLS] = {
     [__HYPERVISOR_xen_version] = HANDLER(hypercall_xen_version),
     [__HYPERVISOR_console_io] = HANDLER(hypercall_console_io),
     [__HYPERVISOR_update_va_mapping_otherdomain] = HANDLER(hypercall_update_va_mapping_otherdomain),
-    [__HYPERVISOR_iret] = HANDLER(hypercall_iret),
+    [__HYPERVISOR_iret] = HANDLER(entry_iret),
     [__HYPERVISOR_vcpu_op] = HANDLER(hypercall_vcpu_op),
     [__HYPERVISOR_set_segment_base] = HANDLER(hypercall_set_segment_base),
     [__HYPERVISOR_mmuext_op] = HANDLER(hypercall_mmuext_op),

@@ -28,7 +28,8 @@ int64_t hypercall_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t sysc
 int64_t hypercall_callback_op(uint64_t command, uint64_t arg);
 int64_t hypercall_stack_switch(uint64_t ss, uint64_t rsp);
 int64_t hypercall_set_segment_base(uint64_t which, uint64_t base);
-int64_t hypercall_iret(void);
+/* Changes the guest's frame, by which the caller then leaves: entry_iret of entry.S. */
+void hypercall_iret(void);
 /* event.c */
 int64_t hypercall_event_channel_op(uint64_t command, uint64_t arg);
 /* sched_op.c */

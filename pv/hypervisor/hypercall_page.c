@@ -10,6 +10,7 @@
 #include <xen/xen.h>
 #include "pv/hypervisor/hypercall_page.h"
 #include "pv/hypervisor/entry.h"
+#include "pv/hypervisor/frame.h"
 #include "pv/hypervisor/guest_memory.h"
 
 #define STUB_BYTES 32
@@ -96,6 +97,9 @@ int hypercall_page_fault(struct frame *frame)
     uint64_t saved[3];                           /* [rax,] r11, rcx: by the stub so far */
 
     if (frame->rip != (uint64_t)entry_syscall || !page_bytes || offset >= PAGE_BYTES)
+        return 0;
+    /* Any guest can jump there. It may have made another use of the page in the meantime. */
+    if (frame_type(virtual_to_frame(page_bytes)) >= FRAME_L1)
         return 0;
 
     int is_iret = offset / STUB_BYTES == __HYPERVISOR_iret;

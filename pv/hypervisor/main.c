@@ -6,12 +6,14 @@
 #include <xen/xen.h>
 #include "boot/boot.h"
 #include "pv/hypervisor/apic.h"
+#include "pv/hypervisor/clock.h"
 #include "pv/hypervisor/console.h"
 #include "pv/hypervisor/cpu.h"
 #include "pv/hypervisor/domain.h"
+#include "pv/hypervisor/kvm.h"
 #include "pv/hypervisor/m2p.h"
 #include "pv/hypervisor/memory.h"
-#include "pv/hypervisor/time.h"
+#include "pv/hypervisor/timer.h"
 
 extern char guest_start[], guest_end[]; /* linker script */
 
@@ -24,6 +26,14 @@ static struct {
     const char *command_line;
     const struct boot_range *initrd;
 } guest;
+
+static int starts_with(const char *text, const char *prefix)
+{
+    while (*prefix)
+        if (*text++ != *prefix++)
+            return 0;
+    return 1;
+}
 
 static void find_guest(void)
 {
@@ -49,6 +59,27 @@ static void find_guest(void)
         boot_fail("too many modules: the guest is in the image, so only its initrd may follow");
 }
 
+/* The value of clock= among the system's parameters (those before "--"). */
+static const char *clock_parameter(void)
+{
+    static char value[16];
+    const char *at = guest.command_line;
+
+    while (*at && !starts_with(at, "-- ")) {
+        if (starts_with(at, "clock=")) {
+            at += 6;
+            for (unsigned int i = 0; *at && *at != ' ' && i < sizeof(value) - 1; i++)
+                value[i] = *at++;
+            return value;
+        }
+        while (*at && *at != ' ')
+            at++;
+        while (*at == ' ')
+            at++;
+    }
+    return value;
+}
+
 _Noreturn void hypervisor_main(uint32_t magic, uint32_t loader_info)
 {
     console_init();
@@ -58,10 +89,12 @@ _Noreturn void hypervisor_main(uint32_t magic, uint32_t loader_info)
     m2p_init();                           /* room for the machine-to-physical table */
     memory_protect();                     /* W^X for ourselves */
     domain_init();                        /* shared_info, for the clock */
-    apic_init();                          /* timer */
-    time_init();                          /* kvmclock, or calibrate the TSC */
-    find_guest();
-    memory_reclaim(&info, &memory); /* what only held boot data is the domain's, too */
+    find_guest();                         /* in the image, or a module */
+    kvm_init();                           /* what a KVM host offers */
+    apic_init();                          /* the timer's hardware */
+    clock_init(clock_parameter(), &info); /* kvmclock, ... or measure the TSC */
+    timer_init();                         /* deadlines */
+    memory_reclaim(&info, &memory);       /* what only held boot data is the domain's, too */
     domain_build(&guest.file, guest.command_line, guest.initrd, &memory);
     cpu_return_to_guest();
 }

@@ -4,11 +4,12 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include "pv/hypervisor/hypercall.h"
+#include "pv/hypervisor/clock.h"
 #include "pv/hypervisor/cpu.h"
 #include "pv/hypervisor/domain.h"
 #include "pv/hypervisor/event.h"
 #include "pv/hypervisor/shutdown.h"
-#include "pv/hypervisor/time.h"
+#include "pv/hypervisor/timer.h"
 
 #define MAX_POLL_PORTS 128 /* as Xen */
 
@@ -16,10 +17,10 @@ static uint64_t blocked_ns; /* for VCPUOP_get_runstate_info */
 
 static void wait(void)
 {
-    uint64_t start = time_now_ns();
+    uint64_t start = clock_now_ns();
 
     cpu_wait();
-    blocked_ns += time_now_ns() - start;
+    blocked_ns += clock_now_ns() - start;
 }
 
 static int64_t block(void)
@@ -47,18 +48,18 @@ static int64_t poll(uint64_t arg)
         if (!event_is_port(ports[i]))
             return -EINVAL;
 
-    time_set_wakeup(op.timeout);
+    timer_set_wakeup(op.timeout);
     for (;;) {
         for (unsigned int i = 0; i < op.nr_ports; i++) {
             if (event_is_pending(ports[i])) {
-                time_set_wakeup(0);
+                timer_set_wakeup(0);
                 return 0;
             }
         }
         /* Xen: an event that would be delivered ends it, too. */
-        if (time_wakeup_is_due() || (this_cpu()->vcpu_info->evtchn_upcall_pending &&
-                                     !this_cpu()->vcpu_info->evtchn_upcall_mask)) {
-            time_set_wakeup(0);
+        if (timer_wakeup_is_due() || (this_cpu()->vcpu_info->evtchn_upcall_pending &&
+                                      !this_cpu()->vcpu_info->evtchn_upcall_mask)) {
+            timer_set_wakeup(0);
             return 0;
         }
         wait();
@@ -95,7 +96,7 @@ int64_t hypercall_sched_op(uint64_t command, uint64_t arg)
 int64_t hypercall_set_timer_op(uint64_t deadline_ns)
 {
     /* Xen: a deadline that looks negative is one far away. */
-    time_set_timer((int64_t)deadline_ns < 0 ? INT64_MAX : deadline_ns);
+    timer_set((int64_t)deadline_ns < 0 ? INT64_MAX : deadline_ns);
     return 0;
 }
 
@@ -105,14 +106,14 @@ static int64_t set_singleshot_timer(uint64_t arg)
 
     if (guest_read(&op, arg, sizeof(op)))
         return -EFAULT;
-    if ((op.flags & VCPU_SSHOTTMR_future) && op.timeout_abs_ns < time_now_ns())
+    if ((op.flags & VCPU_SSHOTTMR_future) && op.timeout_abs_ns < clock_now_ns())
         return -ETIME;
     return hypercall_set_timer_op(op.timeout_abs_ns ? op.timeout_abs_ns : 1);
 }
 
 static int64_t get_runstate_info(uint64_t arg)
 {
-    uint64_t now = time_now_ns();
+    uint64_t now = clock_now_ns();
     struct vcpu_runstate_info info = {
         .state = RUNSTATE_running,
         .state_entry_time = now,
@@ -136,7 +137,7 @@ int64_t hypercall_vcpu_op(uint64_t command, uint64_t vcpu, uint64_t arg)
     case VCPUOP_set_singleshot_timer:
         return set_singleshot_timer(arg);
     case VCPUOP_stop_singleshot_timer:
-        time_set_timer(0);
+        timer_set(0);
         return 0;
     default:
         return -ENOSYS;

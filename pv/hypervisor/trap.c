@@ -12,7 +12,7 @@
 #include "pv/hypervisor/hypercall_page.h"
 #include "pv/hypervisor/m2p.h"
 #include "pv/hypervisor/shutdown.h"
-#include "pv/hypervisor/time.h"
+#include "pv/hypervisor/timer.h"
 
 enum {
     VECTOR_DEBUG = 1,
@@ -141,8 +141,10 @@ static void handle_guest_exception(struct frame *frame)
 
     switch (frame->vector) {
     case VECTOR_BREAKPOINT:
-        if (hypercall_page_is_iret(frame))
+        if (hypercall_page_is_iret(frame)) {
             hypercall_iret();
+            return;
+        }
         break;
     case VECTOR_DOUBLE_FAULT:
     case VECTOR_MACHINE_CHECK:
@@ -188,7 +190,7 @@ static void handle_own_exception(struct frame *frame)
 void trap_handle(struct frame *frame)
 {
     if (frame->vector == VECTOR_TIMER)
-        time_interrupt();
+        timer_interrupt();
     else if (frame->vector >= NR_EXCEPTIONS)
         return; /* spurious: no end of interrupt (SDM vol. 3A, 11.9) */
     else if (frame_is_guest(frame))

@@ -1,0 +1,348 @@
+/*
+ * See clock.h. Sources: xen.h, struct vcpu_time_info. Hyper-V Top Level Functional Specification
+ * 6.0b, 12.6-12.7 (reference TSC page). Linux arch/x86/kernel/cpu/vmware.c (leaf 0x40000010). Intel
+ * SDM vol. 2, CPUID 15H and 16H. ACPI 6.4, 4.8.3.3 (PM timer). Intel 8254.
+ */
+#include <stdint.h>
+#include <xen/xen.h>
+#include "pv/hypervisor/clock.h"
+#include "pv/hypervisor/acpi.h"
+#include "pv/hypervisor/apic.h"
+#include "pv/hypervisor/cpu.h"
+#include "pv/hypervisor/domain.h"
+#include "pv/hypervisor/errno.h"
+#include "pv/hypervisor/host.h"
+#include "pv/hypervisor/kvm.h"
+#include "pv/hypervisor/math.h"
+#include "pv/hypervisor/rtc.h"
+
+#define NS_PER_S 1000000000ul
+
+/*
+ * QEMU's and KVM's APIC timers count nanoseconds (QEMU hw/intc/apic_common.c; KVM's
+ * KVM_CAP_X86_APIC_BUS_CYCLES_NS has that default).
+ */
+#define APIC_HZ_VIRTUAL NS_PER_S
+
+/* How long to measure: the APIC's measurement goes on in the background (clock_learn()). */
+#define MEASURE_BY_APIC_NS 10000
+#define MEASURE_BY_DEVICE_NS 10000000
+
+static uint64_t apic_hz = APIC_HZ_VIRTUAL;
+static int is_learning; /* the source is "apic" */
+static uint64_t longest_learnt_ns;
+
+static struct vcpu_time_info *page(void)
+{
+    return &domain.shared_info->vcpu_info[0].time;
+}
+
+static uint64_t scale(uint64_t tsc_delta, const struct vcpu_time_info *time)
+{
+    if (time->tsc_shift >= 0)
+        tsc_delta <<= time->tsc_shift;
+    else
+        tsc_delta >>= -time->tsc_shift;
+    return multiply_shift32(tsc_delta, time->tsc_to_system_mul);
+}
+
+/* With kvmclock the host writes the page at any time: read until the version stands still. */
+uint64_t clock_now_ns(void)
+{
+    const volatile struct vcpu_time_info *time = page();
+
+    for (;;) {
+        uint32_t version = time->version;
+        struct vcpu_time_info copy;
+
+        __asm__ volatile("" : : : "memory"); /* x86 keeps loads in order; so must the compiler */
+        copy.tsc_timestamp = time->tsc_timestamp;
+        copy.system_time = time->system_time;
+        copy.tsc_to_system_mul = time->tsc_to_system_mul;
+        copy.tsc_shift = time->tsc_shift;
+
+        uint64_t tsc = cpu_rdtsc();
+
+        __asm__ volatile("" : : : "memory");
+        if ((version & 1) || version != time->version)
+            continue;
+        /* Another CPU of the host may have written a timestamp that this one has not reached. */
+        if (tsc < copy.tsc_timestamp)
+            tsc = copy.tsc_timestamp;
+        return copy.system_time + scale(tsc - copy.tsc_timestamp, &copy);
+    }
+}
+
+uint64_t clock_tsc_ticks(uint64_t ns)
+{
+    const struct vcpu_time_info *time = page();
+    uint64_t limit = 1ul << 62;
+
+    /* ns = (ticks << shift) * mul >> 32, backwards. */
+    if (ns >> 32 >= time->tsc_to_system_mul)
+        return limit;
+
+    uint64_t ticks = multiply_divide(ns, 1ul << 32, time->tsc_to_system_mul);
+
+    if (time->tsc_shift >= 0)
+        return ticks >> time->tsc_shift;
+    return ticks > limit >> -time->tsc_shift ? limit : ticks << -time->tsc_shift;
+}
+
+uint64_t clock_apic_hz(void)
+{
+    return apic_hz;
+}
+
+/* The clock goes on from (tsc, now_ns) at the given frequency. */
+static void write_page(uint64_t tsc, uint64_t now_ns, uint64_t tsc_hz)
+{
+    struct vcpu_time_info *time = page();
+    uint64_t hz = tsc_hz;
+    int8_t shift = 0;
+
+    /* mul = 10^9 * 2^32 / (hz * 2^shift) must fit 32 bits, and use as many of them as it can. */
+    while (hz > 2 * NS_PER_S) {
+        hz >>= 1;
+        shift--;
+    }
+    while (hz <= NS_PER_S) {
+        hz <<= 1;
+        shift++;
+    }
+    time->version++;
+    __asm__ volatile("" : : : "memory"); /* partner: the guest's reader, on this same CPU */
+    time->tsc_timestamp = tsc;
+    time->system_time = now_ns;
+    time->tsc_shift = shift;
+    time->tsc_to_system_mul = (uint32_t)((NS_PER_S << 32) / hz);
+    time->flags = XEN_PVCLOCK_TSC_STABLE_BIT;
+    __asm__ volatile("" : : : "memory");
+    time->version++;
+}
+
+void clock_learn(uint64_t tsc_start, uint64_t tsc_end, uint64_t apic_ticks)
+{
+    uint64_t ns = multiply_divide(apic_ticks, NS_PER_S, apic_hz);
+
+    /* Twice as long, so that this ends: each change moves the clock's rate under the guest. */
+    if (!is_learning || ns <= longest_learnt_ns * 2)
+        return;
+
+    uint64_t tsc = cpu_rdtsc();
+    uint64_t now = clock_now_ns();
+
+    longest_learnt_ns = ns;
+    write_page(tsc, now, multiply_divide(tsc_end - tsc_start, NS_PER_S, ns));
+}
+
+/*
+ * The sources. Each returns the TSC's frequency in Hz, or 0 where it cannot be had; kvmclock, which
+ * writes the page itself, returns CLOCK_IS_WRITTEN.
+ */
+#define CLOCK_IS_WRITTEN (~0ul)
+
+static uint64_t by_kvmclock(void)
+{
+    return kvm_start_clock(page()) == 0 ? CLOCK_IS_WRITTEN : 0;
+}
+
+static uint64_t by_hyperv(void)
+{
+    enum {
+        MSR_GUEST_OS_ID = 0x40000000,
+        MSR_REFERENCE_TSC = 0x40000021,
+        MSR_APIC_FREQUENCY = 0x40000023,
+        HAS_REFERENCE_TSC = 1 << 9,
+        HAS_FREQUENCIES = 1 << 11,
+    };
+    static volatile struct {
+        uint32_t sequence, reserved;
+        uint64_t scale;
+        int64_t offset;
+    } reference __attribute__((aligned(4096)));
+    uint32_t leaf = host_leaf(HOST_HYPERV);
+    uint32_t r[4];
+
+    if (!leaf)
+        return 0;
+    host_cpuid(leaf, leaf + 3, r);
+    if (!(r[0] & HAS_REFERENCE_TSC))
+        return 0;
+    cpu_wrmsr(MSR_GUEST_OS_ID, 1ul << 63 | 0x50ul << 48); /* open source; none of the known */
+    cpu_wrmsr(MSR_REFERENCE_TSC, virtual_to_machine((const void *)&reference) | 1);
+    if (reference.sequence == 0 || reference.scale == 0)
+        return 0; /* the specification's "not valid" */
+    if (r[0] & HAS_FREQUENCIES)
+        apic_hz = cpu_rdmsr(MSR_APIC_FREQUENCY);
+    /* Time in units of 100 ns = tsc * scale / 2^64. */
+    return divide_2_64(10000000, reference.scale);
+}
+
+static uint64_t by_vmware(void)
+{
+    uint32_t r[4];
+    uint32_t leaf = host_leaf(HOST_VMWARE);
+
+    /* KVM and QEMU have the leaf under their own signatures, too (vmware-cpuid-freq). */
+    if (!leaf)
+        leaf = host_leaf(HOST_KVM);
+    if (!leaf)
+        return 0;
+    host_cpuid(leaf, 0x40000010, r);
+    if (!r[0])
+        return 0;
+    if (r[1])
+        apic_hz = r[1] * 1000ul;
+    return r[0] * 1000ul;
+}
+
+static uint64_t by_cpuid(void)
+{
+    uint32_t r[4], mhz[4];
+
+    cpu_cpuid(0x80000000, 0, r);
+    if (r[0] < 0x80000007)
+        return 0;
+    cpu_cpuid(0x80000007, 0, r);
+    if (!(r[3] & 1u << 8))
+        return 0; /* the TSC's rate may change */
+    host_cpuid(0, 0x15, r);
+    if (r[0] && r[1] && r[2])
+        return multiply_divide(r[2], r[1], r[0]);
+    host_cpuid(0, 0x16, mhz);
+    return mhz[0] * 1000000ul;
+}
+
+static uint64_t by_apic(void)
+{
+    if (!host_leaf(HOST_TCG) && !kvm_is_host())
+        return 0;
+    apic_timer_start(UINT32_MAX);
+
+    uint32_t left, start = apic_timer_left();
+    uint64_t tsc = cpu_rdtsc();
+
+    do
+        left = apic_timer_left();
+    while (start - left < MEASURE_BY_APIC_NS);
+    is_learning = 1;
+    return multiply_divide(cpu_rdtsc() - tsc, NS_PER_S, start - left);
+}
+
+/* The end of a measurement by a device that counts `hz`: of the TSC, and of the APIC timer. */
+static uint64_t measured(uint64_t tsc, uint64_t apic_ticks, uint64_t device_ticks, uint64_t hz)
+{
+    apic_hz = multiply_divide(apic_ticks, hz, device_ticks);
+    return multiply_divide(tsc, hz, device_ticks);
+}
+
+static uint64_t by_pmtimer(void)
+{
+    enum { PM_TIMER_HZ = 3579545, PM_TIMER_MASK = 0xffffff };
+    uint16_t port = acpi_pm_timer_port();
+
+    if (!port || cpu_inl(port) == UINT32_MAX)
+        return 0;
+    apic_timer_start(UINT32_MAX);
+
+    uint32_t start = cpu_inl(port), apic_start = apic_timer_left();
+    uint64_t tsc = cpu_rdtsc();
+    uint32_t ticks, tries = 0;
+
+    do {
+        ticks = (cpu_inl(port) - start) & PM_TIMER_MASK;
+        if (++tries == 10000000)
+            return 0;
+    } while (ticks < MEASURE_BY_DEVICE_NS / 1000 * (PM_TIMER_HZ / 1000) / 1000);
+    return measured(cpu_rdtsc() - tsc, apic_start - apic_timer_left(), ticks, PM_TIMER_HZ);
+}
+
+/* Channel 2: its gate and output are bits of port 0x61. */
+static uint64_t by_pit(void)
+{
+    enum {
+        PIT_HZ = 1193182,
+        PIT_TICKS = 11932,
+        GATE = 0x61,
+        GATE_OPEN = 1,
+        SPEAKER = 2,
+        OUT = 0x20
+    };
+    uint8_t gate = (uint8_t)((cpu_inb(GATE) & ~SPEAKER) | GATE_OPEN);
+    uint32_t tries = 0;
+
+    apic_timer_start(UINT32_MAX);
+    cpu_outb(GATE, gate);
+    cpu_outb(0x43, 0xb0); /* channel 2, two bytes, mode 0: output rises at the end */
+    cpu_outb(0x42, PIT_TICKS & 0xff);
+    cpu_outb(0x42, PIT_TICKS >> 8);
+
+    uint32_t apic_start = apic_timer_left();
+    uint64_t tsc = cpu_rdtsc();
+
+    if (cpu_inb(GATE) & OUT)
+        return 0; /* it cannot have ended: nobody is there */
+    while (!(cpu_inb(GATE) & OUT))
+        if (++tries == 10000000)
+            return 0;
+    return measured(cpu_rdtsc() - tsc, apic_start - apic_timer_left(), PIT_TICKS, PIT_HZ);
+}
+
+static const struct {
+    const char *name;
+    uint64_t (*tsc_hz)(void);
+} sources[] = {
+    {"kvmclock", by_kvmclock}, {"hyperv", by_hyperv},   {"vmware", by_vmware}, {"cpuid", by_cpuid},
+    {"apic", by_apic},         {"pmtimer", by_pmtimer}, {"pit", by_pit},
+};
+
+#define NR_SOURCES (sizeof(sources) / sizeof(sources[0]))
+
+static int is_name(const char *a, const char *b)
+{
+    while (*a && *a == *b)
+        a++, b++;
+    return *a == *b;
+}
+
+static void start_wall_clock(void)
+{
+    struct shared_info *info = domain.shared_info;
+
+    if (kvm_start_wall_clock(info) == 0)
+        return;
+
+    uint64_t boot_s = rtc_read_s() - clock_now_ns() / NS_PER_S;
+
+    info->wc_version++;
+    __asm__ volatile("" : : : "memory");
+    info->wc_sec = (uint32_t)boot_s;
+    info->wc_sec_hi = (uint32_t)(boot_s >> 32);
+    info->wc_nsec = 0;
+    __asm__ volatile("" : : : "memory");
+    info->wc_version++;
+}
+
+void clock_init(const char *wanted, const struct boot_info *info)
+{
+    uint64_t hz = 0;
+    int is_known = !*wanted;
+
+    acpi_init(info);
+    for (unsigned int i = 0; i < NR_SOURCES && !hz; i++) {
+        if (*wanted && !is_name(wanted, sources[i].name))
+            continue;
+        is_known = 1;
+        hz = sources[i].tsc_hz();
+    }
+    if (!is_known)
+        boot_fail("clock=%s: there is no such clock", wanted);
+    if (!hz && *wanted)
+        boot_fail("clock=%s: this machine does not have it", wanted);
+    if (!hz)
+        boot_fail("this machine has no clock that is known here");
+    if (hz != CLOCK_IS_WRITTEN)
+        write_page(cpu_rdtsc(), 0, hz);
+    start_wall_clock();
+}

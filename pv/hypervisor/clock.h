@@ -1,0 +1,37 @@
+/*
+ * The clock: the guest's vcpu_time_info page, and where the TSC's frequency is from. All times are
+ * nanoseconds of the guest's system time. Ring 0.
+ *
+ * Sources, the first that works wins, or the one that clock=NAME on the command line names:
+ *   kvmclock  the host writes the page itself; the layout is the same
+ *   hyperv    the reference TSC page of Hyper-V and what speaks like it
+ *   vmware    CPUID leaf 0x40000010
+ *   cpuid     CPUID leaves 0x15 and 0x16
+ *   apic      measured against the APIC timer, where that is known to count nanoseconds
+ *   pmtimer   measured against the ACPI power management timer
+ *   pit       measured against the interval timer
+ */
+#ifndef HYPERVISOR_CLOCK_H
+#define HYPERVISOR_CLOCK_H
+
+#include <stdint.h>
+#include "boot/boot.h"
+
+/* Needs the APIC and shared_info. `wanted`: a source's name, or "" for the first that works. */
+void clock_init(const char *wanted, const struct boot_info *info);
+
+uint64_t clock_now_ns(void);
+
+/* Ticks of the TSC in `ns` nanoseconds, at most 64 bits of them. */
+uint64_t clock_tsc_ticks(uint64_t ns);
+
+/* Ticks of the APIC timer a second. */
+uint64_t clock_apic_hz(void);
+
+/*
+ * The APIC timer counted `apic_ticks` from TSC value `tsc_start` to `tsc_end`: with the source
+ * "apic" a measurement that gets better the longer it was.
+ */
+void clock_learn(uint64_t tsc_start, uint64_t tsc_end, uint64_t apic_ticks);
+
+#endif
