@@ -45,6 +45,9 @@
 #define SERIAL_PORT 0x3f8
 
 /*
+ * The debug console (QEMU isa-debugcon) takes lines for the machine monitor: "console" when input
+ * will be heard, and how it ended, see below.
+ *
  * How the end is told to the machine monitor: a line to the debug console (QEMU isa-debugcon), then
  * a value to the exit device (QEMU isa-debug-exit). Where a device is absent the write is ignored.
  */

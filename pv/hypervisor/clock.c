@@ -32,7 +32,17 @@ static uint64_t apic_hz = APIC_HZ_VIRTUAL;
 static int is_learning; /* the source is "apic" */
 static uint64_t longest_learnt_ns;
 
-static struct vcpu_time_info *page(void)
+/*
+ * The guest can write its page, so the hypervisor reads a copy of its own. Only with kvmclock,
+ * whose page is the guest's, does it read that, as the input that it is: whatever it says, nothing
+ * worse comes of it than a wrong time for that guest.
+ */
+static struct vcpu_time_info own;
+static int is_hosts; /* the source is "kvmclock" */
+
+#define READ_TRIES 1000
+
+static struct vcpu_time_info *guest_page(void)
 {
     return &domain.shared_info->vcpu_info[0].time;
 }
@@ -47,35 +57,42 @@ static uint64_t scale(uint64_t tsc_delta, const struct vcpu_time_info *time)
 }
 
 /* With kvmclock the host writes the page at any time: read until the version stands still. */
-uint64_t clock_now_ns(void)
+static void read_hosts(void)
 {
-    const volatile struct vcpu_time_info *time = page();
+    const volatile struct vcpu_time_info *time = guest_page();
 
-    for (;;) {
+    for (unsigned int tries = 0; tries < READ_TRIES; tries++) {
         uint32_t version = time->version;
-        struct vcpu_time_info copy;
 
         __asm__ volatile("" : : : "memory"); /* x86 keeps loads in order; so must the compiler */
-        copy.tsc_timestamp = time->tsc_timestamp;
-        copy.system_time = time->system_time;
-        copy.tsc_to_system_mul = time->tsc_to_system_mul;
-        copy.tsc_shift = time->tsc_shift;
-
-        uint64_t tsc = cpu_rdtsc();
-
+        own.tsc_timestamp = time->tsc_timestamp;
+        own.system_time = time->system_time;
+        own.tsc_to_system_mul = time->tsc_to_system_mul;
+        own.tsc_shift = time->tsc_shift;
         __asm__ volatile("" : : : "memory");
-        if ((version & 1) || version != time->version)
-            continue;
-        /* Another CPU of the host may have written a timestamp that this one has not reached. */
-        if (tsc < copy.tsc_timestamp)
-            tsc = copy.tsc_timestamp;
-        return copy.system_time + scale(tsc - copy.tsc_timestamp, &copy);
+        if (!(version & 1) && version == time->version)
+            break;
     }
+    if (own.tsc_shift > 31 || own.tsc_shift < -31)
+        own.tsc_shift = 0;
+}
+
+uint64_t clock_now_ns(void)
+{
+    if (is_hosts)
+        read_hosts();
+
+    uint64_t tsc = cpu_rdtsc();
+
+    /* Another CPU of the host may have written a timestamp that this one has not reached. */
+    if (tsc < own.tsc_timestamp)
+        tsc = own.tsc_timestamp;
+    return own.system_time + scale(tsc - own.tsc_timestamp, &own);
 }
 
 uint64_t clock_tsc_ticks(uint64_t ns)
 {
-    const struct vcpu_time_info *time = page();
+    const struct vcpu_time_info *time = &own;
     uint64_t limit = 1ul << 62;
 
     /* ns = (ticks << shift) * mul >> 32, backwards. */
@@ -97,7 +114,7 @@ uint64_t clock_apic_hz(void)
 /* The clock goes on from (tsc, now_ns) at the given frequency. */
 static void write_page(uint64_t tsc, uint64_t now_ns, uint64_t tsc_hz)
 {
-    struct vcpu_time_info *time = page();
+    struct vcpu_time_info *page = guest_page();
     uint64_t hz = tsc_hz;
     int8_t shift = 0;
 
@@ -110,15 +127,22 @@ static void write_page(uint64_t tsc, uint64_t now_ns, uint64_t tsc_hz)
         hz <<= 1;
         shift++;
     }
-    time->version++;
+    own.version += 2;
+    own.tsc_timestamp = tsc;
+    own.system_time = now_ns;
+    own.tsc_shift = shift;
+    own.tsc_to_system_mul = (uint32_t)((NS_PER_S << 32) / hz);
+    own.flags = XEN_PVCLOCK_TSC_STABLE_BIT;
+
+    page->version = own.version - 1;
     __asm__ volatile("" : : : "memory"); /* partner: the guest's reader, on this same CPU */
-    time->tsc_timestamp = tsc;
-    time->system_time = now_ns;
-    time->tsc_shift = shift;
-    time->tsc_to_system_mul = (uint32_t)((NS_PER_S << 32) / hz);
-    time->flags = XEN_PVCLOCK_TSC_STABLE_BIT;
+    page->tsc_timestamp = own.tsc_timestamp;
+    page->system_time = own.system_time;
+    page->tsc_shift = own.tsc_shift;
+    page->tsc_to_system_mul = own.tsc_to_system_mul;
+    page->flags = own.flags;
     __asm__ volatile("" : : : "memory");
-    time->version++;
+    page->version = own.version;
 }
 
 void clock_learn(uint64_t tsc_start, uint64_t tsc_end, uint64_t apic_ticks)
@@ -144,7 +168,8 @@ void clock_learn(uint64_t tsc_start, uint64_t tsc_end, uint64_t apic_ticks)
 
 static uint64_t by_kvmclock(void)
 {
-    return kvm_start_clock(page()) == 0 ? CLOCK_IS_WRITTEN : 0;
+    is_hosts = kvm_start_clock(guest_page()) == 0;
+    return is_hosts ? CLOCK_IS_WRITTEN : 0;
 }
 
 static uint64_t by_hyperv(void)
@@ -156,11 +181,15 @@ static uint64_t by_hyperv(void)
         HAS_REFERENCE_TSC = 1 << 9,
         HAS_FREQUENCIES = 1 << 11,
     };
-    static volatile struct {
-        uint32_t sequence, reserved;
-        uint64_t scale;
-        int64_t offset;
-    } reference __attribute__((aligned(4096)));
+    /* A page of its own: the host lays another over it. */
+    static volatile union {
+        struct {
+            uint32_t sequence, reserved;
+            uint64_t scale;
+            int64_t offset;
+        };
+        uint8_t page[PAGE_BYTES];
+    } reference __attribute__((aligned(PAGE_BYTES)));
     uint32_t leaf = host_leaf(HOST_HYPERV);
     uint32_t r[4];
 
@@ -324,12 +353,11 @@ static void start_wall_clock(void)
     info->wc_version++;
 }
 
-void clock_init(const char *wanted, const struct boot_info *info)
+void clock_init(const char *wanted)
 {
     uint64_t hz = 0;
     int is_known = !*wanted;
 
-    acpi_init(info);
     for (unsigned int i = 0; i < NR_SOURCES && !hz; i++) {
         if (*wanted && !is_name(wanted, sources[i].name))
             continue;

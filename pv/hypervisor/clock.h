@@ -15,10 +15,10 @@
 #define HYPERVISOR_CLOCK_H
 
 #include <stdint.h>
-#include "boot/boot.h"
 
-/* Needs the APIC and shared_info. `wanted`: a source's name, or "" for the first that works. */
-void clock_init(const char *wanted, const struct boot_info *info);
+/* Needs ACPI, the APIC and shared_info. `wanted`: a source's name, or "" for the first that works.
+ */
+void clock_init(const char *wanted);
 
 uint64_t clock_now_ns(void);
 

@@ -5,8 +5,13 @@
  * instruction each time it is empty.
  */
 #include <stdint.h>
+#include <xen/xen.h>
+#include "pv/hypervisor/apic.h"
 #include "pv/hypervisor/console.h"
 #include "pv/hypervisor/cpu.h"
+#include "pv/hypervisor/errno.h"
+#include "pv/hypervisor/event.h"
+#include "pv/hypervisor/ioapic.h"
 
 #define UART_DATA (SERIAL_PORT + 0)
 #define UART_INTERRUPT_ENABLE (SERIAL_PORT + 1)
@@ -15,6 +20,8 @@
 #define UART_MODEM_CONTROL (SERIAL_PORT + 4)
 #define UART_LINE_STATUS (SERIAL_PORT + 5)
 
+#define SERIAL_IRQ 4
+#define INTERRUPT_DATA_READY 0x01
 #define LINE_STATUS_DATA_READY 0x01
 #define LINE_STATUS_TRANSMITTER_EMPTY 0x20
 #define FIFO_BYTES 16
@@ -22,8 +29,6 @@
 #define TRANSMITTER_TRIES 100000
 
 static int port_is_there;
-/* What had arrived before the FIFO was enabled, which discards it. */
-static int early_byte = -1;
 
 void console_init(void)
 {
@@ -32,15 +37,15 @@ void console_init(void)
     if (status == 0xff)
         return; /* nobody drives the bus: no port */
     port_is_there = 1;
-    if (status & LINE_STATUS_DATA_READY)
-        early_byte = cpu_inb(UART_DATA);
     cpu_outb(UART_INTERRUPT_ENABLE, 0);
     cpu_outb(UART_LINE_CONTROL, 0x80); /* divisor latch: 115200 baud */
     cpu_outb(UART_DATA, 1);
     cpu_outb(UART_INTERRUPT_ENABLE, 0);
     cpu_outb(UART_LINE_CONTROL, 0x03);  /* 8n1 */
     cpu_outb(UART_FIFO_CONTROL, 0x01);  /* enabled, not cleared */
-    cpu_outb(UART_MODEM_CONTROL, 0x03); /* DTR, RTS */
+    cpu_outb(UART_MODEM_CONTROL, 0x0b); /* DTR, RTS, OUT2: interrupts reach the bus */
+    /* Enabling the FIFO discards what had arrived: now the monitor may begin to send. */
+    cpu_debug_console("console\n");
 }
 
 static int transmitter_is_empty(void)
@@ -77,14 +82,29 @@ void console_write(const char *text, size_t bytes)
     }
 }
 
+int console_enable_interrupt(void)
+{
+    if (!port_is_there)
+        return -ENODEV;
+
+    int error = ioapic_route_isa(SERIAL_IRQ, VECTOR_CONSOLE);
+
+    if (error)
+        return error;
+    cpu_outb(UART_INTERRUPT_ENABLE, INTERRUPT_DATA_READY); /* what waits raises it at once */
+    return 0;
+}
+
+void console_interrupt(void)
+{
+    apic_eoi();
+    event_send_virq(VIRQ_CONSOLE);
+}
+
 size_t console_read(char *to, size_t bytes)
 {
     size_t got = 0;
 
-    if (early_byte >= 0 && bytes) {
-        to[got++] = (char)early_byte;
-        early_byte = -1;
-    }
     while (port_is_there && got < bytes && (cpu_inb(UART_LINE_STATUS) & LINE_STATUS_DATA_READY))
         to[got++] = (char)cpu_inb(UART_DATA);
     return got;

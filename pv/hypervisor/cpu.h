@@ -181,4 +181,11 @@ static inline void cpu_outl(uint16_t port, uint32_t value)
     __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
 }
 
+/* Tell the machine monitor something (boot/layout.h, DEBUG_CONSOLE_PORT). */
+static inline void cpu_debug_console(const char *line)
+{
+    for (; *line; line++)
+        cpu_outb(DEBUG_CONSOLE_PORT, (uint8_t)*line);
+}
+
 #endif

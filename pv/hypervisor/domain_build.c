@@ -12,6 +12,7 @@
 #include "pv/hypervisor/domain.h"
 #include "pv/hypervisor/elf.h"
 #include "pv/hypervisor/frame.h"
+#include "pv/hypervisor/guest_memory.h"
 #include "pv/hypervisor/hypercall_page.h"
 #include "pv/hypervisor/m2p.h"
 #include "pv/hypervisor/pagetable.h"
@@ -57,6 +58,12 @@ static uint64_t tables_of_level(unsigned int level, uint64_t start, uint64_t end
     return ((end - 1) >> shift) - (start >> shift) + 1;
 }
 
+/* Both in the lower canonical half, or both above the hypervisor's area. */
+static int is_guest_half(uint64_t start, uint64_t end)
+{
+    return end > start && (end <= 1ul << 47 || start >= HYPERVISOR_AREA_END);
+}
+
 static void plan_region(const struct boot_range *initrd)
 {
     const struct elf_guest *guest = &region.guest;
@@ -71,15 +78,24 @@ static void plan_region(const struct boot_range *initrd)
         region.nr_tables = tables;
         region.stack_page = region.tables_page + region.nr_tables;
         region.end_page = region.stack_page + 1;
-        end = region_virtual(region.end_page);
-        end = (end + MIN_PADDING + REGION_ALIGN - 1) & -REGION_ALIGN;
-        if (end > region_virtual(domain.nr_pages))
-            end = region_virtual(domain.nr_pages);
+        if (region.end_page > domain.nr_pages)
+            boot_fail("too little memory: the guest needs %lu KiB to begin with, there are %lu",
+                      region.end_page * 4, domain.nr_pages * 4);
+
+        uint64_t align_pages = REGION_ALIGN / PAGE_BYTES, base_pages = start / PAGE_BYTES;
+        uint64_t end_page = base_pages + region.end_page + MIN_PADDING / PAGE_BYTES;
+
+        end_page = (end_page + align_pages - 1) & -align_pages;
+        region.mapped_pages = end_page - base_pages;
+        if (region.mapped_pages > domain.nr_pages)
+            region.mapped_pages = domain.nr_pages;
+        end = region_virtual(region.mapped_pages);
+        if (!is_guest_half(start, end))
+            boot_fail("guest: no room for it at its virtual base %#lx", start);
         tables = 1;
         for (unsigned int level = 1; level < 4; level++)
             tables += tables_of_level(level, start, end);
     } while (tables != region.nr_tables);
-    region.mapped_pages = (end - start) / PAGE_BYTES;
 }
 
 static void load_guest(void)

@@ -6,6 +6,7 @@
 #include <xen/xen.h>
 #include <xen/event_channel.h>
 #include "pv/hypervisor/event.h"
+#include "pv/hypervisor/console.h"
 #include "pv/hypervisor/cpu.h"
 #include "pv/hypervisor/domain.h"
 #include "pv/hypervisor/hypercall.h"
@@ -83,6 +84,23 @@ static int64_t allocate(uint8_t status)
     return port;
 }
 
+static int64_t close_port(evtchn_port_t port)
+{
+    if (!is_open(port))
+        return -EINVAL;
+
+    struct channel *channel = &channels[port];
+
+    if (channel->status == EVTCHNSTAT_virq)
+        virq_port[channel->virq] = 0;
+    if (channel->status == EVTCHNSTAT_interdomain)
+        channels[channel->remote_port].status = EVTCHNSTAT_unbound;
+    channel->status = EVTCHNSTAT_closed;
+    __atomic_fetch_and(&domain.shared_info->evtchn_pending[port / 64], ~(1ul << port % 64),
+                       __ATOMIC_SEQ_CST);
+    return 0;
+}
+
 static int64_t bind_virq(struct evtchn_bind_virq *op)
 {
     if (op->virq >= NR_VIRQS_HERE)
@@ -99,7 +117,12 @@ static int64_t bind_virq(struct evtchn_bind_virq *op)
     channels[port].virq = (uint8_t)op->virq;
     virq_port[op->virq] = (uint16_t)port;
     op->port = (evtchn_port_t)port;
-    return 0;
+
+    int64_t error = op->virq == VIRQ_CONSOLE ? console_enable_interrupt() : 0;
+
+    if (error)
+        close_port(op->port);
+    return error;
 }
 
 static int64_t bind_ipi(struct evtchn_bind_ipi *op)
@@ -145,23 +168,6 @@ static int64_t bind_interdomain(struct evtchn_bind_interdomain *op)
     op->local_port = (evtchn_port_t)port;
     /* Xen: the local end may have missed an event while it was unbound. */
     set_pending((unsigned int)port);
-    return 0;
-}
-
-static int64_t close_port(evtchn_port_t port)
-{
-    if (!is_open(port))
-        return -EINVAL;
-
-    struct channel *channel = &channels[port];
-
-    if (channel->status == EVTCHNSTAT_virq)
-        virq_port[channel->virq] = 0;
-    if (channel->status == EVTCHNSTAT_interdomain)
-        channels[channel->remote_port].status = EVTCHNSTAT_unbound;
-    channel->status = EVTCHNSTAT_closed;
-    __atomic_fetch_and(&domain.shared_info->evtchn_pending[port / 64], ~(1ul << port % 64),
-                       __ATOMIC_SEQ_CST);
     return 0;
 }
 

@@ -5,11 +5,13 @@
 #include <stdint.h>
 #include <xen/xen.h>
 #include "boot/boot.h"
+#include "pv/hypervisor/acpi.h"
 #include "pv/hypervisor/apic.h"
 #include "pv/hypervisor/clock.h"
 #include "pv/hypervisor/console.h"
 #include "pv/hypervisor/cpu.h"
 #include "pv/hypervisor/domain.h"
+#include "pv/hypervisor/ioapic.h"
 #include "pv/hypervisor/kvm.h"
 #include "pv/hypervisor/m2p.h"
 #include "pv/hypervisor/memory.h"
@@ -91,8 +93,10 @@ _Noreturn void hypervisor_main(uint32_t magic, uint32_t loader_info)
     domain_init();                        /* shared_info, for the clock */
     find_guest();                         /* in the image, or a module */
     kvm_init();                           /* what a KVM host offers */
+    acpi_init(&info);                     /* the firmware's tables */
     apic_init();                          /* the timer's hardware */
-    clock_init(clock_parameter(), &info); /* kvmclock, ... or measure the TSC */
+    ioapic_init();                        /* device interrupts */
+    clock_init(clock_parameter());        /* kvmclock, ... or measure the TSC */
     timer_init();                         /* deadlines */
     memory_reclaim(&info, &memory);       /* what only held boot data is the domain's, too */
     domain_build(&guest.file, guest.command_line, guest.initrd, &memory);

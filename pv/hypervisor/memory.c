@@ -93,22 +93,27 @@ static int contains(const struct free_list *free, const struct boot_range *part)
     return 0;
 }
 
-static struct boot_range *largest(struct free_list *free)
+/* The largest range that ends at or below `limit`; NULL: there is none. */
+static struct boot_range *largest(struct free_list *free, uint64_t limit)
 {
-    struct boot_range *best = &free->ranges[0];
+    struct boot_range *best = NULL;
 
-    for (unsigned int i = 1; i < free->nr; i++)
-        if (free->ranges[i].end - free->ranges[i].start > best->end - best->start)
-            best = &free->ranges[i];
+    for (unsigned int i = 0; i < free->nr; i++) {
+        struct boot_range *range = &free->ranges[i];
+
+        if (range->end <= limit && (!best || range->end - range->start > best->end - best->start))
+            best = range;
+    }
     return best;
 }
 
 void *memory_take(uint64_t bytes)
 {
-    struct boot_range *from = largest(free_memory);
+    /* Where the map's own tables need no memory, which would have to be taken in turn. */
+    struct boot_range *from = largest(free_memory, EARLY_LIMIT);
     uint64_t pages = PAGES(bytes);
 
-    if (from->end - from->start < pages * PAGE_BYTES)
+    if (!from || from->end - from->start < pages * PAGE_BYTES)
         boot_fail("too little memory: the hypervisor needs %lu KiB more", pages * 4);
     from->end -= pages * PAGE_BYTES;
     memory_map(from->end, from->end + pages * PAGE_BYTES, 0);
@@ -140,7 +145,12 @@ void memory_init(const struct boot_info *info, struct free_list *free)
         if (ram.end > DIRECT_MAP_LIMIT)
             ram.end = DIRECT_MAP_LIMIT;
         limit = ram.end > limit ? ram.end : limit;
-        add(free, ram.start, ram.end);
+        if (ram.start < EARLY_LIMIT && ram.end > EARLY_LIMIT) {
+            add(free, ram.start, EARLY_LIMIT);
+            add(free, EARLY_LIMIT, ram.end);
+        } else {
+            add(free, ram.start, ram.end);
+        }
     }
     remove_range(free, 0, PAGE_BYTES); /* a null machine address means "none" to many */
     remove_range(free, virtual_to_machine(image_text) - PAGE_BYTES, virtual_to_machine(image_end));
@@ -187,7 +197,7 @@ void memory_init(const struct boot_info *info, struct free_list *free)
             memory_map(info->ram[i].start, info->ram[i].end < limit ? info->ram[i].end : limit, 0);
 
     /* Largest first: the domain's boot region begins in it. */
-    struct boot_range *best = largest(free), first = free->ranges[0];
+    struct boot_range *best = largest(free, DIRECT_MAP_LIMIT), first = free->ranges[0];
 
     free->ranges[0] = *best;
     *best = first;

@@ -63,8 +63,8 @@ struct free_list {
 void memory_init(const struct boot_info *info, struct free_list *free);
 
 /*
- * Pages for the hypervisor, for good, not zeroed, from the end of the largest free range; no return
- * when there are none. Only until the domain is built.
+ * Pages for the hypervisor, for good, not zeroed, from the end of the largest free range below 4
+ * GiB; no return when there are none. Only until the domain is built.
  */
 void *memory_take(uint64_t bytes);
 

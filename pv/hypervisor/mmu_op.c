@@ -42,12 +42,11 @@ static int64_t update(uint64_t ptr, uint64_t value)
     }
 }
 
-/* The machine address of the table that holds an entry, if it is an L1 table; else ~0. */
-static uint64_t l1_table_of(uint64_t ptr)
+static int is_in_l1(uint64_t ptr)
 {
     mfn_t frame = mfn(ptr >> PAGE_SHIFT);
 
-    return frame.n < frame_limit && frame_type(frame) == FRAME_L1 ? ptr & PTE_ADDRESS : ~0ul;
+    return frame.n < frame_limit && frame_type(frame) == FRAME_L1;
 }
 
 int64_t hypercall_mmu_update(uint64_t requests, uint64_t count, uint64_t done_out, uint64_t domid)
@@ -56,17 +55,20 @@ int64_t hypercall_mmu_update(uint64_t requests, uint64_t count, uint64_t done_ou
 
     int64_t error = check_batch(requests, sizeof(struct mmu_update), count, domid);
     uint64_t at = requests, end = error ? at : at + count * sizeof(struct mmu_update);
-    uint64_t l1_table = ~0ul; /* of the entry before: batches mostly stay in one */
+    /* The L1 table of the entry before, if it was in one: batches mostly stay in one. */
+    uint64_t l1_table = 0, is_no_l1 = 1;
 
     for (; at != end; at += sizeof(struct mmu_update)) {
         uint64_t ptr, value;
 
         guest_read_pair_in_range(at, &ptr, &value);
-        if (((ptr ^ l1_table) & ~0xff8ul) == 0) { /* an aligned entry of that table, no flags */
+        /* An aligned entry of that table, and no flags? */
+        if ((((ptr ^ l1_table) & ~0xff8ul) | is_no_l1) == 0) {
             error = pagetable_set_l1(machine_to_virtual(ptr), value);
         } else {
             error = update(ptr, value);
-            l1_table = l1_table_of(ptr);
+            l1_table = ptr & PTE_ADDRESS;
+            is_no_l1 = !is_in_l1(ptr);
         }
         if (error)
             break;

@@ -95,28 +95,20 @@ static inline void put_l1_entry(uint64_t entry)
         frame_table[frame.n]--;
 }
 
-static int is_linear(mfn_t table, unsigned int level, uint64_t entry)
-{
-    return level == 4 && (entry & PTE_ADDRESS) >> PAGE_SHIFT == table.n && !(entry & PTE_RW);
-}
-
-static int get_upper_entry(mfn_t table, unsigned int level, uint64_t entry)
+static int get_upper_entry(unsigned int level, uint64_t entry)
 {
     if (entry & UPPER_REFUSED)
         return -EINVAL;
-    if (is_linear(table, level, entry))
-        return 0;
     return pagetable_get(mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT), level - 1);
 }
 
-static void put_entry(mfn_t table, unsigned int level, uint64_t entry)
+static void put_entry(unsigned int level, uint64_t entry)
 {
     if (level == 1) {
         put_l1_entry(entry);
     } else {
         tlb_is_stale = 1; /* the CPU caches upper levels, too (SDM vol. 3A, 4.10.3) */
-        if (!is_linear(table, level, entry))
-            pagetable_put(mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT));
+        pagetable_put(mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT));
     }
 }
 
@@ -131,7 +123,7 @@ static void put_entries(mfn_t table, unsigned int level, unsigned int end)
 
     for (unsigned int i = 0; i < end; i++)
         if ((entries[i] & PTE_P) && !is_hypervisor_slot(level, i))
-            put_entry(table, level, entries[i]);
+            put_entry(level, entries[i]);
 }
 
 /*
@@ -165,7 +157,7 @@ static int get_upper_entries(mfn_t table, unsigned int level)
         if (!(entries[i] & PTE_P) || is_hypervisor_slot(level, i))
             continue;
 
-        int error = get_upper_entry(table, level, entries[i]);
+        int error = get_upper_entry(level, entries[i]);
 
         if (error) {
             put_entries(table, level, i);
@@ -253,14 +245,14 @@ int pagetable_set_l1_other(uint64_t *slot, uint64_t entry)
     return 0;
 }
 
-static int set_upper_entry(mfn_t table, unsigned int level, uint64_t *slot, uint64_t entry)
+static int set_upper_entry(unsigned int level, uint64_t *slot, uint64_t entry)
 {
     uint64_t old = *slot;
 
     if (is_hypervisor_slot(level, (uint64_t)slot % PAGE_BYTES / 8))
         return -EINVAL;
     if (entry & PTE_P) {
-        int error = get_upper_entry(table, level, entry);
+        int error = get_upper_entry(level, entry);
 
         if (error)
             return error;
@@ -268,7 +260,7 @@ static int set_upper_entry(mfn_t table, unsigned int level, uint64_t *slot, uint
     }
     *slot = entry;
     if (old & PTE_P)
-        put_entry(table, level, old);
+        put_entry(level, old);
     return 0;
 }
 
@@ -302,7 +294,7 @@ int pagetable_set(uint64_t addr, uint64_t entry, int keep_ad)
     case FRAME_L2:
     case FRAME_L3:
     case FRAME_L4:
-        return set_upper_entry(frame, type - FRAME_L1 + 1, slot, entry);
+        return set_upper_entry(type - FRAME_L1 + 1, slot, entry);
     case FRAME_FIXED:
         return -EPERM;
     default:
@@ -321,8 +313,7 @@ uint64_t pagetable_find_l1(uint64_t virtual)
         unsigned int index = virtual >> (PAGE_SHIFT + 9 * (level - 1)) & 511;
         uint64_t entry = ((uint64_t *)machine_to_virtual(table))[index];
 
-        /* Through a linear entry this would find a table of a higher level. */
-        if (!(entry & PTE_P) || is_linear(mfn(table >> PAGE_SHIFT), level, entry))
+        if (!(entry & PTE_P))
             return 0;
         table = entry & PTE_ADDRESS;
     }

@@ -5,9 +5,9 @@
  * first pinned or referenced, and then changed entry by entry only through pagetable_set(). An
  * entry of a level above 1 holds a reference to the table below; a writable (executable) L1 entry
  * one to its frame. Xen: arch/x86/mm.c; public/xen.h, mmu_update.
- *
- * One addition, Xen's "linear page table": an L4 entry may name its own L4, read-only.
- * Ring 0; guarded as frame.h says.
+ * A table never contains itself: Xen's "linear page tables" are refused, as they would let the
+ * guest name the hypervisor's own tables by an address of its half. Ring 0; guarded as frame.h
+ * says.
  */
 #ifndef HYPERVISOR_PAGETABLE_H
 #define HYPERVISOR_PAGETABLE_H

@@ -15,8 +15,7 @@ _Noreturn static void end(const char *line, uint32_t value)
         uint64_t base;
     } __attribute__((packed)) no_idt = {0, 0};
 
-    for (; *line; line++)
-        cpu_outb(DEBUG_CONSOLE_PORT, (uint8_t)*line);
+    cpu_debug_console(line);
     cpu_outl(DEBUG_EXIT_PORT, value);
     /* Still here: no such device. An exception without an IDT resets every PC (triple fault). */
     __asm__ volatile("lidt %0; ud2" : : "m"(no_idt));

@@ -5,7 +5,7 @@
 #include <xen/xen.h>
 #include "pv/hypervisor/trap.h"
 #include "pv/abi.h"
-#include "pv/hypervisor/apic.h"
+#include "pv/hypervisor/console.h"
 #include "pv/hypervisor/domain.h"
 #include "pv/hypervisor/entry.h"
 #include "pv/hypervisor/hypercall.h"
@@ -191,6 +191,8 @@ void trap_handle(struct frame *frame)
 {
     if (frame->vector == VECTOR_TIMER)
         timer_interrupt();
+    else if (frame->vector == VECTOR_CONSOLE)
+        console_interrupt();
     else if (frame->vector >= NR_EXCEPTIONS)
         return; /* spurious: no end of interrupt (SDM vol. 3A, 11.9) */
     else if (frame_is_guest(frame))

@@ -1,7 +1,7 @@
 """One run of QEMU: starts it, connects the console, and turns its end into an exit status.
 
 The hypervisor writes how the guest ended as a line to a port that QEMU forwards to a pipe of ours:
-`exit STATUS`, `crash`, `oom` or `hypervisor`. Without such a line QEMU failed, whatever its status.
+`exit STATUS`, `crash`, `oom` or `hypervisor`; before that, `console` once input is heard. Without an end QEMU failed, whatever its status.
 """
 import os
 import selectors
@@ -15,6 +15,8 @@ from .console import Filter
 from .errors import (CRASHED, INTERRUPTED, OUT_OF_MEMORY, QEMU_FAILED, REFUSED, TIME_OUT)
 
 CHUNK_BYTES = 65536
+KVM_ERROR = b"KVM internal error"
+INPUT_IS_HEARD = b"console\n"  # the hypervisor's line; what comes earlier the serial port loses
 END_OF_INPUT = b"\x04"  # what a terminal sends for it; a serial line has no other
 
 
@@ -27,12 +29,15 @@ def interrupt(*_):
 
 
 class Session:
-    def __init__(self, command, symbols, timeout):
+    def __init__(self, command, symbols, timeout, input_at_once=False):
+        """input_at_once: on a host that does not say when it begins to hear its console."""
         self.command = command
         self.console = Filter(symbols)
         self.timeout = timeout
+        self.input_at_once = input_at_once
         self.selector = selectors.DefaultSelector()
         self.exit_text = b""
+        self.messages = b""
         self.input = b""
 
     def run(self):
@@ -45,7 +50,8 @@ class Session:
         try:
             self.process = subprocess.Popen(
                 self.command + qemu.exit_line_options(exit_write), stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, pass_fds=[exit_write], start_new_session=True, bufsize=0)
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[exit_write],
+                start_new_session=True, bufsize=0)
         except OSError as error:
             report(f"QEMU failed: {self.command[0]}: {error.strerror} (status {QEMU_FAILED})")
             return QEMU_FAILED
@@ -80,10 +86,12 @@ class Session:
         """Passes console and input through until QEMU ends (True) or time is over (False)."""
         deadline = time.monotonic() + self.timeout if self.timeout else None
         self.selector.register(self.process.stdout, selectors.EVENT_READ, self.show_output)
+        self.selector.register(self.process.stderr, selectors.EVENT_READ, self.show_message)
         self.selector.register(exit_read, selectors.EVENT_READ, self.read_exit_line)
         os.set_blocking(self.process.stdin.fileno(), False)
-        self.watch_input()
-        self.open_outputs = 2
+        if self.input_at_once:
+            self.watch_input()
+        self.open_outputs = 3
         while self.open_outputs:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
@@ -139,9 +147,24 @@ class Session:
         while text:
             text = text[os.write(sys.stdout.fileno(), text):]
 
+    def show_message(self, fd):
+        """What QEMU says. On an internal error of KVM it would stop the machine and wait."""
+        chunk = os.read(fd, CHUNK_BYTES)
+        if not chunk:
+            self.close(fd)
+            return
+        sys.stderr.buffer.write(chunk)
+        sys.stderr.flush()
+        self.messages = (self.messages + chunk)[-CHUNK_BYTES:]
+        if KVM_ERROR in self.messages and b"Code=" in self.messages:
+            self.kill()
+
     def read_exit_line(self, fd):
         chunk = os.read(fd, CHUNK_BYTES)
+        was_heard = self.input_at_once or INPUT_IS_HEARD in self.exit_text
         self.exit_text += chunk
+        if INPUT_IS_HEARD in self.exit_text and not was_heard:
+            self.watch_input()
         if not chunk:
             self.close(fd)
 
