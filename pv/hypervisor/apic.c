@@ -14,6 +14,9 @@
 
 #define APIC_ADDRESS 0xfee00000ul
 
+#define PIC1_MASK 0x21
+#define PIC2_MASK 0xa1
+
 enum { /* MMIO offset; the x2APIC MSR is MSR_X2APIC + offset / 16 */
        APIC_EOI = 0xb0,
        APIC_SPURIOUS = 0xf0,
@@ -59,7 +62,13 @@ void apic_init(void)
     if (!is_x2apic)
         memory_map(APIC_ADDRESS, APIC_ADDRESS + PAGE_BYTES, 1);
     apic_write(APIC_SPURIOUS, APIC_SOFTWARE_ENABLE | VECTOR_SPURIOUS);
-    /* No interrupts from the legacy PIC or the NMI line: nobody here would serve them. */
+    /*
+     * No interrupts from the legacy PICs or the NMI line: nobody here would serve them. The PICs
+     * first, as firmware leaves their timer running: one that waits must go away before the line
+     * is masked (it would be delivered as vector -1 by QEMU's TCG).
+     */
+    cpu_outb(PIC1_MASK, 0xff);
+    cpu_outb(PIC2_MASK, 0xff);
     apic_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
     apic_write(APIC_LVT_LINT1, APIC_LVT_MASKED);
     apic_write(APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);

@@ -237,10 +237,37 @@ static uint64_t by_cpuid(void)
     if (!(r[3] & 1u << 8))
         return 0; /* the TSC's rate may change */
     host_cpuid(0, 0x15, r);
-    if (r[0] && r[1] && r[2])
+    if (!r[0] || !r[1])
+        return 0;
+    if (r[2])
         return multiply_divide(r[2], r[1], r[0]);
+    /* CPUs that have the ratio but not the crystal's frequency: the base frequency says it. */
     host_cpuid(0, 0x16, mhz);
     return mhz[0] * 1000000ul;
+}
+
+/* The TSC and what is left of the APIC timer at the same moment, as near as a few tries get. */
+struct sample {
+    uint64_t tsc;
+    uint32_t left;
+};
+
+static struct sample take_sample(void)
+{
+    struct sample best = {0, 0};
+    uint64_t best_width = UINT64_MAX;
+
+    for (unsigned int tries = 0; tries < 4; tries++) {
+        uint64_t before = cpu_rdtsc();
+        uint32_t left = apic_timer_left();
+        uint64_t width = cpu_rdtsc() - before;
+
+        if (width < best_width) {
+            best_width = width;
+            best = (struct sample){before + width / 2, left};
+        }
+    }
+    return best;
 }
 
 static uint64_t by_apic(void)
@@ -248,15 +275,17 @@ static uint64_t by_apic(void)
     if (!host_leaf(HOST_TCG) && !kvm_is_host())
         return 0;
     apic_timer_start(UINT32_MAX);
+    take_sample(); /* the first run of code is slow where it is translated */
 
-    uint32_t left, start = apic_timer_left();
-    uint64_t tsc = cpu_rdtsc();
+    /* In the deadline mode nothing will be learnt later. */
+    uint32_t long_enough = apic_has_deadline() ? MEASURE_BY_DEVICE_NS : MEASURE_BY_APIC_NS;
+    struct sample start = take_sample(), end;
 
     do
-        left = apic_timer_left();
-    while (start - left < MEASURE_BY_APIC_NS);
+        end = take_sample();
+    while (start.left - end.left < long_enough);
     is_learning = 1;
-    return multiply_divide(cpu_rdtsc() - tsc, NS_PER_S, start - left);
+    return multiply_divide(end.tsc - start.tsc, NS_PER_S, start.left - end.left);
 }
 
 /* The end of a measurement by a device that counts `hz`: of the TSC, and of the APIC timer. */
