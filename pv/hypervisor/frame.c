@@ -11,7 +11,7 @@ void tlb_flush(void)
 
 void frame_retype(mfn_t frame, enum frame_type type)
 {
-    if (frame_type(frame) != FRAME_PLAIN && tlb_is_stale)
+    if (tlb_is_stale)
         tlb_flush();
     frame_table[frame.n] = FRAME_OF_TYPE(type);
 }

@@ -1,7 +1,8 @@
 /*
  * What each machine frame is used for: the rule that keeps the guest out of its own page tables.
  *
- * A frame has one type at a time and a count of the uses of that type. A frame that is mapped
+ * A frame has one type at a time and a count of the uses of that type; without any it may take up
+ * another one. Frames start out as writable ones without a use. A frame that is mapped
  * writable cannot be a page table, and (for a domain that asked, PARVUS_FEATURE_WX) not be mapped
  * executable; all pairs exclude each other. Read-only mappings take no reference: they are always
  * allowed to the domain's own memory. Xen: arch/x86/mm.c, "page types"; its rule without the
@@ -16,7 +17,7 @@
 #include "pv/hypervisor/memory.h"
 
 enum frame_type {
-    FRAME_PLAIN = 0,
+    FRAME_NONE = 0, /* what a read-only mapping needs; no frame is of it */
     FRAME_WRITABLE = 1,
     FRAME_EXECUTABLE = 2,
     FRAME_L1 = 3,
@@ -50,7 +51,7 @@ static inline enum frame_type frame_type(mfn_t frame)
     return frame_table[frame.n] >> FRAME_TYPE_SHIFT;
 }
 
-/* frame_get() where the frame is neither plain nor of that type. */
+/* frame_get() where the frame is not of that type. */
 int frame_get_other(mfn_t frame, enum frame_type type);
 
 /*
@@ -61,9 +62,7 @@ static inline int frame_get(mfn_t frame, enum frame_type type)
 {
     uint32_t word = frame_table[frame.n];
 
-    if (word == 0) /* a plain frame: no TLB knows it as anything else */
-        word = FRAME_OF_TYPE(type);
-    else if (__builtin_expect((word ^ FRAME_OF_TYPE(type)) >= FRAME_COUNT, 0))
+    if (__builtin_expect(word - FRAME_OF_TYPE(type) >= FRAME_COUNT, 0))
         return frame_get_other(frame, type);
     frame_table[frame.n] = word + 1;
     return 0;

@@ -68,19 +68,23 @@ static inline void guest_read_pair_in_range(uint64_t addr, uint64_t *first, uint
                      "2: mov (%[addr]), %[first]\n"
                      "3:\n\t" FIXUP("1b", "%[first]") FIXUP("2b", "%[first]")
                      : [first] "=&r"(*first), [second] "=&r"(*second)
-                     : [addr] "r"(addr), [fault] "i"(-1)
-                     : "memory");
+                     : [addr] "r"(addr), [fault] "i"(-1));
+}
+
+/* Several in a row share one `error`, which a fault makes -EFAULT. */
+static inline void guest_store64_in_range(uint64_t addr, uint64_t value, int *error)
+{
+    __asm__ volatile("1: mov %[value], %[to]\n"
+                     "3:\n\t" FIXUP("1b", "%[error]")
+                     : [error] "+r"(*error), [to] "=m"(*(uint64_t *)addr)
+                     : [value] "r"(value), [fault] "i"(-EFAULT));
 }
 
 static inline int guest_write64_in_range(uint64_t addr, uint64_t value)
 {
     int error = 0;
 
-    __asm__ volatile("1: mov %[value], (%[addr])\n"
-                     "3:\n\t" FIXUP("1b", "%[error]")
-                     : [error] "+&r"(error)
-                     : [addr] "r"(addr), [value] "r"(value), [fault] "i"(-EFAULT)
-                     : "memory");
+    guest_store64_in_range(addr, value, &error);
     return error;
 }
 

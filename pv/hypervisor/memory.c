@@ -168,7 +168,8 @@ void memory_init(const struct boot_info *info, struct free_list *free)
     uint64_t frames = limit >> PAGE_SHIFT;
     uint32_t *table = memory_take(frames * sizeof(*frame_table));
 
-    __builtin_memset(table, 0, frames * sizeof(*table));
+    for (uint64_t i = 0; i < frames; i++)
+        table[i] = FRAME_OF_TYPE(FRAME_WRITABLE);
     frame_limit = frames;
     frame_table = table;
     mark(virtual_to_machine(table), virtual_to_machine(table) + frames * sizeof(*table),

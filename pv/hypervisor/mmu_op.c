@@ -57,6 +57,8 @@ int64_t hypercall_mmu_update(uint64_t requests, uint64_t count, uint64_t done_ou
     uint64_t at = requests, end = error ? at : at + count * sizeof(struct mmu_update);
     /* The L1 table of the entry before, if it was in one: batches mostly stay in one. */
     uint64_t l1_table = 0, is_no_l1 = 1;
+    uint32_t *table = frame_table;
+    uint64_t limit = frame_limit;
 
     for (; at != end; at += sizeof(struct mmu_update)) {
         uint64_t ptr, value;
@@ -64,7 +66,7 @@ int64_t hypercall_mmu_update(uint64_t requests, uint64_t count, uint64_t done_ou
         guest_read_pair_in_range(at, &ptr, &value);
         /* An aligned entry of that table, and no flags? */
         if ((((ptr ^ l1_table) & ~0xff8ul) | is_no_l1) == 0) {
-            error = pagetable_set_l1(machine_to_virtual(ptr), value);
+            error = pagetable_set_l1(machine_to_virtual(ptr), value, table, limit);
         } else {
             error = update(ptr, value);
             l1_table = ptr & PTE_ADDRESS;

@@ -50,14 +50,14 @@ static int get_fixed(uint64_t entry, uint32_t word)
     }
 }
 
-/* The type that an L1 entry needs its frame to have; FRAME_PLAIN: any. */
+/* The type that an L1 entry needs its frame to have; FRAME_NONE: any. */
 static inline enum frame_type type_needed(uint64_t entry)
 {
     if (entry & PTE_RW)
         return FRAME_WRITABLE;
     if (!(entry & PTE_NX) && pagetable_enforce_wx)
         return FRAME_EXECUTABLE;
-    return FRAME_PLAIN;
+    return FRAME_NONE;
 }
 
 /* For an L1 entry whose frame is not the domain's memory. */
@@ -82,7 +82,7 @@ static inline int get_l1_entry(uint64_t entry)
         return -EINVAL;
     if (frame.n >= frame_limit || frame_table[frame.n] >= FRAME_OF_TYPE(FRAME_FIXED))
         return get_outside(entry);
-    return type == FRAME_PLAIN ? 0 : frame_get(frame, type);
+    return type == FRAME_NONE ? 0 : frame_get(frame, type);
 }
 
 static inline void put_l1_entry(uint64_t entry)
@@ -90,7 +90,7 @@ static inline void put_l1_entry(uint64_t entry)
     mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
 
     tlb_is_stale = 1;
-    if (type_needed(entry) != FRAME_PLAIN && frame.n < frame_limit &&
+    if (type_needed(entry) != FRAME_NONE && frame.n < frame_limit &&
         frame_table[frame.n] < FRAME_OF_TYPE(FRAME_FIXED))
         frame_table[frame.n]--;
 }
@@ -186,7 +186,7 @@ int pagetable_get(mfn_t frame, unsigned int level)
         return error;
     error = level == 1 ? get_l1_entries(frame) : get_upper_entries(frame, level);
     if (error)
-        frame_table[frame.n] = FRAME_OF_TYPE(FRAME_PLAIN);
+        frame_table[frame.n] = FRAME_OF_TYPE(FRAME_WRITABLE);
     return error;
 }
 
@@ -198,7 +198,7 @@ void pagetable_put(mfn_t frame)
         put_entries(frame, level, 512);
         /* The TLB may know it as a table: frame_retype() must see a type that it was. */
         tlb_flush();
-        frame_table[frame.n] = FRAME_OF_TYPE(FRAME_PLAIN);
+        frame_table[frame.n] = FRAME_OF_TYPE(FRAME_WRITABLE);
     } else {
         frame_put(frame);
     }
@@ -228,20 +228,31 @@ int pagetable_unpin(mfn_t frame)
     return 0;
 }
 
+/*
+ * The old entry goes first: the same frame may come back with other rights. (Only this CPU runs on
+ * these tables, so nobody sees the gap.)
+ */
 int pagetable_set_l1_other(uint64_t *slot, uint64_t entry)
 {
     uint64_t old = *slot;
 
+    if (old & PTE_P) {
+        *slot = 0;
+        put_l1_entry(old);
+    }
     if (entry & PTE_P) {
         int error = get_l1_entry(entry);
 
-        if (error)
+        if (error) {
+            /* Nothing has changed the old frame's type, so it can be had again. */
+            if (old & PTE_P)
+                get_l1_entry(old);
+            *slot = old;
             return error;
+        }
         entry |= PTE_US;
     }
     *slot = entry;
-    if (old & PTE_P)
-        put_l1_entry(old);
     return 0;
 }
 
@@ -290,7 +301,7 @@ int pagetable_set(uint64_t addr, uint64_t entry, int keep_ad)
         entry |= *slot & (PTE_A | PTE_D);
     switch (type) {
     case FRAME_L1:
-        return pagetable_set_l1(slot, entry);
+        return pagetable_set_l1(slot, entry, frame_table, frame_limit);
     case FRAME_L2:
     case FRAME_L3:
     case FRAME_L4:

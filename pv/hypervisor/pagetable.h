@@ -57,25 +57,34 @@ int pagetable_set_l1_other(uint64_t *slot, uint64_t entry);
 
 /*
  * pagetable_set() for a slot that is known to lie in an L1 table. Inline for the sake of batches:
- * here are those that map data (writable, no-execute) where nothing was mapped.
+ * here are the commonest cases, entries that map data (writable, no-execute) or nothing. `table`
+ * and `limit` are frame_table and frame_limit.
  */
-static inline int pagetable_set_l1(uint64_t *slot, uint64_t entry)
+static inline int pagetable_set_l1(uint64_t *slot, uint64_t entry, uint32_t *table, uint64_t limit)
 {
     const uint64_t data = PTE_P | PTE_RW | PTE_NX;
-    uint64_t n = entry << 12 >> 24; /* the frame number: bits 51..12 */
+    uint64_t old = *slot;
+    uint64_t frame = entry << 12 >> 24, old_frame = old << 12 >> 24; /* bits 51..12 */
 
-    if ((entry & (L1_REFUSED | data)) == data && !(*slot & PTE_P) && n < frame_limit) {
-        uint32_t word = frame_table[n];
-
-        if (word == 0)
-            word = FRAME_OF_TYPE(FRAME_WRITABLE);
-        if ((word ^ FRAME_OF_TYPE(FRAME_WRITABLE)) < FRAME_COUNT) {
-            frame_table[n] = word + 1;
-            *slot = entry | PTE_US;
-            return 0;
-        }
+    if (__builtin_expect(entry & PTE_P, 1)) {
+        /* One more use; other types, and too many uses, are not in the range. */
+        if ((entry & (L1_REFUSED | data)) != data || frame >= limit ||
+            table[frame] - FRAME_OF_TYPE(FRAME_WRITABLE) >= FRAME_COUNT)
+            return pagetable_set_l1_other(slot, entry);
     }
-    return pagetable_set_l1_other(slot, entry);
+    if (old & PTE_P) {
+        if ((old & data) != data || old_frame >= limit ||
+            table[old_frame] - FRAME_OF_TYPE(FRAME_WRITABLE) >= FRAME_COUNT)
+            return pagetable_set_l1_other(slot, entry);
+        table[old_frame]--;
+        tlb_is_stale = 1;
+    }
+    if (__builtin_expect(entry & PTE_P, 1)) {
+        table[frame]++;
+        entry |= PTE_US;
+    }
+    *slot = entry;
+    return 0;
 }
 
 /* The L1 entry for a guest-virtual address: its machine address, or 0 where there is no L1. */

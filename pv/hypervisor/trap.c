@@ -33,39 +33,34 @@ enum {
 
 extern const struct fixup fixups_start[], fixups_end[]; /* linker script */
 
-/* Write the guest's frame below `rsp`. The address that could not be written goes to *fault. */
-static int push_frame(const struct frame *frame, uint64_t *rsp, const uint64_t *error_code,
-                      uint64_t *fault)
+/*
+ * Write the guest's frame below *rsp and move that down. Written straight through, as it is in the
+ * way of every event; an address that could not be written is in CR2.
+ */
+static int push_frame(const struct frame *frame, uint64_t *rsp, const uint64_t *error_code)
 {
-    const struct vcpu_info *info = this_cpu()->vcpu_info;
-    uint8_t mask = info->evtchn_upcall_mask;
+    uint64_t mask = this_cpu()->vcpu_info->evtchn_upcall_mask;
     uint64_t rflags = mask ? frame->rflags & ~(uint64_t)RFLAGS_IF : frame->rflags | RFLAGS_IF;
-    uint64_t words[8];
-    unsigned int n = 0;
+    uint64_t bytes = error_code ? 8 * 8 : 7 * 8;
+    uint64_t to = (*rsp & ~15ul) - bytes;
+    int error = 0;
 
-    words[n++] = frame->rcx;
-    words[n++] = frame->r11;
-    if (error_code)
-        words[n++] = *error_code;
-    words[n++] = frame->rip;
-    /* Guest kernel mode shows as ring 0; the guest's own return sets it to 3 again. */
-    words[n++] = (frame->cs & ~3ul) | (uint64_t)mask << 32;
-    words[n++] = rflags;
-    words[n++] = frame->rsp;
-    words[n++] = frame->ss;
-
-    uint64_t to = (*rsp & ~15ul) - n * 8;
-
-    *fault = to;
-    if (!guest_range_is_ok(to, n * 8))
+    if (!guest_range_is_ok(to, bytes))
         return -EFAULT;
-    while (n--) {
-        *fault = to + n * 8;
-        if (guest_write64_in_range(to + n * 8, words[n]))
-            return -EFAULT;
-    }
     *rsp = to;
-    return 0;
+    guest_store64_in_range(to, frame->rcx, &error);
+    guest_store64_in_range(to + 8, frame->r11, &error);
+    if (error_code) {
+        guest_store64_in_range(to + 16, *error_code, &error);
+        to += 8;
+    }
+    guest_store64_in_range(to + 16, frame->rip, &error);
+    /* Guest kernel mode shows as ring 0; the guest's own return sets it to 3 again. */
+    guest_store64_in_range(to + 24, (frame->cs & ~3ul) | (uint64_t)(mask != 0) << 32, &error);
+    guest_store64_in_range(to + 32, rflags, &error);
+    guest_store64_in_range(to + 40, frame->rsp, &error);
+    guest_store64_in_range(to + 48, frame->ss, &error);
+    return error;
 }
 
 static void enter(struct frame *frame, uint64_t rip, uint64_t rsp, int masks_events)
@@ -80,16 +75,16 @@ static void enter(struct frame *frame, uint64_t rip, uint64_t rsp, int masks_eve
 }
 
 /* The guest's stack has overflowed: tell it on its other one. */
-static void enter_on_fault_stack(struct frame *frame, uint64_t fault)
+static void enter_on_fault_stack(struct frame *frame)
 {
     const struct vcpu *vcpu = this_vcpu();
     const struct trap_info *handler = &vcpu->traps[VECTOR_DOUBLE_FAULT];
-    uint64_t rsp = vcpu->kernel_rsp, error_code = 0, ignored;
+    uint64_t rsp = vcpu->kernel_rsp, error_code = 0;
 
     if (!(domain.features & PARVUS_FEATURE_FAULT_STACK) || !handler->address || !rsp)
         shutdown_crash(frame, "its stack cannot be written (rsp %#lx)", frame->rsp);
-    this_cpu()->vcpu_info->arch.cr2 = fault;
-    if (push_frame(frame, &rsp, &error_code, &ignored))
+    this_cpu()->vcpu_info->arch.cr2 = cpu_read_cr2();
+    if (push_frame(frame, &rsp, &error_code))
         shutdown_crash(frame, "neither its stack (rsp %#lx) nor its fault stack can be written",
                        frame->rsp);
     enter(frame, handler->address, rsp, 1);
@@ -98,10 +93,9 @@ static void enter_on_fault_stack(struct frame *frame, uint64_t fault)
 void trap_enter_guest(struct frame *frame, uint64_t rip, int flags, const uint64_t *error_code)
 {
     uint64_t rsp = frame->rsp - RED_ZONE_BYTES;
-    uint64_t fault;
 
-    if (push_frame(frame, &rsp, error_code, &fault))
-        enter_on_fault_stack(frame, fault);
+    if (push_frame(frame, &rsp, error_code))
+        enter_on_fault_stack(frame);
     else
         enter(frame, rip, rsp, flags & TRAP_MASKS_EVENTS);
 }
