@@ -37,8 +37,8 @@ image:
 
 PACKAGES_BUILD := $(DEPS)/packages-build.stamp
 PACKAGES_TEST := $(DEPS)/packages-test.stamp
-FETCHED := $(DEPS)/fetch.stamp
-NEWLIB := $(DEPS)/newlib.stamp
+FETCHED := $(DEPS)/fetched
+NEWLIB := $(DEPS)/built-newlib
 
 # One at a time: apt holds a lock.
 $(PACKAGES_TEST): | $(PACKAGES_BUILD)
@@ -46,6 +46,8 @@ $(DEPS)/packages-%.stamp: tools/deps/packages
 	$(Q)tools/deps/packages $*
 	$(Q)mkdir -p $(@D) && touch $@
 
+# The scripts keep stamps of their own, which say what was made from what; ours only bear the time at
+# which they were last found to hold.
 $(FETCHED): $(wildcard tools/deps/*) | $(PACKAGES_BUILD)
 	$(Q)tools/deps/fetch $(DEPS)
 	$(Q)touch $@

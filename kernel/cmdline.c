@@ -13,14 +13,13 @@
 
 #include "kernel/log.h"
 
-/* Marks what a word is, in the byte before it (where its separator was, or one of its quotes). */
 #define PROGRAM "parvus"
 #define DEVICE_KEY "virtio_mmio.device"
 #define ENV_PREFIX "env."
 
-static char *words;         /* the first word; an empty word cannot occur before `--` */
-static char *words_end;     /* behind the last one's NUL */
-static char *arguments;     /* the first word behind `--` */
+static char *words;     /* the first word */
+static char *words_end; /* behind the last one's NUL */
+static char *arguments; /* the first word behind `--` */
 
 static char *next_word(char *word)
 {
@@ -96,8 +95,9 @@ static bool is_environment(const char *word)
 
 static bool is_known(const char *word)
 {
-    return value_of(word, "log") || value_of(word, "stack") || is_device(word) ||
-           is_environment(word);
+    return value_of(word, "log") || value_of(word, "stack") ||
+           value_of(word, "clock") || /* the Parvus hypervisor's */
+           is_device(word) || is_environment(word);
 }
 
 static void apply_log_level(void)
@@ -149,7 +149,10 @@ int cmdline_get_size(const char *key, size_t *out)
     for (; *at >= '0' && *at <= '9' && number < SIZE_MAX / 16; at++)
         number = number * 10 + (size_t)(*at - '0');
     if (at != value && *at) {
-        shift = *at == 'K' || *at == 'k' ? 10 : *at == 'M' || *at == 'm' ? 20 : *at == 'G' || *at == 'g' ? 30 : 0;
+        shift = *at == 'K' || *at == 'k'   ? 10
+                : *at == 'M' || *at == 'm' ? 20
+                : *at == 'G' || *at == 'g' ? 30
+                                           : 0;
         if (shift)
             at++;
     }

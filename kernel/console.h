@@ -9,7 +9,8 @@
 
 void console_write(const char *text, size_t bytes);
 
-/* Bytes read (1..bytes), 0 at end of input (a lone ^D, or no console input here), or -errno. */
+/* Bytes read (1..bytes), 0 at end of input (from the first ^D on, or where this domain has no
+ * console input), or -errno. */
 int console_read(char *buffer, size_t bytes);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "kernel/format.h"
 #include "kernel/panic.h"
@@ -27,6 +28,10 @@ extern const char fault_landing[];
 #define ERROR_PRESENT 0x1
 #define ERROR_WRITE 0x2
 #define ERROR_FETCH 0x10
+
+#define SHOWN_BYTES 8 /* of a bad instruction */
+
+#define TRY_LARGER "; a larger stack may help (main: stack=SIZE)"
 
 #define LOWEST_MAPPED 0x400000ul /* kernel/guest.lds, VIRT_BASE */
 
@@ -58,7 +63,8 @@ static const struct thread *thread_with_guard_at(uintptr_t address)
 {
     const struct thread *t;
 
-    LIST_FOREACH(t, &sched_all_threads, all_link) {
+    LIST_FOREACH(t, &sched_all_threads, all_link)
+    {
         if (address < t->stack_low && address >= t->stack_low - PAGE_SIZE)
             return t;
     }
@@ -74,8 +80,8 @@ _Noreturn static void page_fault(const struct trap_frame *frame, uintptr_t addre
     struct vm_info info;
 
     if (t)
-        panic_at(frame, "stack overflow of thread %s (%s its guard page at 0x%lx)", t->name,
-                 access, address);
+        panic_at(frame, "stack overflow of thread %s (%s its guard page at 0x%lx)%s", t->name,
+                 access, address, TRY_LARGER);
     if (address < LOWEST_MAPPED)
         panic_at(frame, "null dereference: %s address 0x%lx", access, address);
     vm_query(address, &info);
@@ -91,19 +97,50 @@ _Noreturn static void page_fault(const struct trap_frame *frame, uintptr_t addre
              address, info.name);
 }
 
-/* With the instruction's bytes, where they can be read: in text they can. */
-_Noreturn static void bad_instruction(const struct trap_frame *frame, const char *what)
+/* Bytes of the instruction at rip, as far as they can be read: in text they can. */
+static size_t instruction_bytes(uintptr_t rip, const uint8_t **bytes)
 {
-    char bytes[8 * 3 + 1] = "";
     struct vm_info info;
-    size_t at = 0;
 
-    vm_query(frame->rip, &info);
-    if (info.prot & VM_EXEC)
-        for (uintptr_t p = frame->rip; p < info.end && at + 3 < sizeof(bytes); p++, at += 3)
-            ksnprintf(bytes + at, sizeof(bytes) - at, " %02x", *(const uint8_t *)p);
-    panic_at(frame, "%s at 0x%lx:%s (error code 0x%lx)", what, frame->rip, bytes,
-             frame->error_code);
+    vm_query(rip, &info);
+    *bytes = (const uint8_t *)rip;
+    return !(info.prot & VM_EXEC) ? 0 : info.end - rip < SHOWN_BYTES ? info.end - rip : SHOWN_BYTES;
+}
+
+/* The instructions that ring 3 may not use (Intel SDM volume 3, 5.9, and port access). */
+static bool is_privileged(const uint8_t *bytes, size_t count)
+{
+    static const uint8_t one_byte[] = {0xf4, 0xfa, 0xfb, 0xe4, 0xe5, 0xe6, 0xe7, 0xec,
+                                       0xed, 0xee, 0xef, 0x6c, 0x6d, 0x6e, 0x6f, 0xcf};
+    static const uint8_t after_0f[] = {0x00, 0x01, 0x06, 0x07, 0x08, 0x09, 0x20,
+                                       0x21, 0x22, 0x23, 0x30, 0x32, 0x33, 0x35};
+    bool two = false;
+
+    for (; count; bytes++, count--) {
+        bool prefix = *bytes == 0x66 || *bytes == 0xf2 || *bytes == 0xf3 || (*bytes & 0xf0) == 0x40;
+
+        if (two)
+            return memchr(after_0f, *bytes, sizeof(after_0f)) != NULL;
+        if (*bytes == 0x0f)
+            two = true;
+        else if (!prefix)
+            return memchr(one_byte, *bytes, sizeof(one_byte)) != NULL;
+    }
+    return false;
+}
+
+_Noreturn static void bad_instruction(const struct trap_frame *frame)
+{
+    char text[SHOWN_BYTES * 3 + 1] = "";
+    const uint8_t *bytes;
+    size_t count = instruction_bytes(frame->rip, &bytes);
+    const char *what = frame->vector == TRAP_INVALID_OPCODE ? "invalid instruction"
+                       : is_privileged(bytes, count)        ? "privileged instruction"
+                                                            : "general protection: bad address?";
+
+    for (size_t i = 0; i < count; i++)
+        ksnprintf(text + 3 * i, sizeof(text) - 3 * i, " %02x", bytes[i]);
+    panic_at(frame, "%s at 0x%lx:%s", what, frame->rip, text);
 }
 
 _Noreturn static void double_fault(const struct trap_frame *frame)
@@ -112,7 +149,7 @@ _Noreturn static void double_fault(const struct trap_frame *frame)
     const struct thread *t = thread_with_guard_at(address);
 
     if (t)
-        panic_at(frame, "stack overflow of thread %s (0x%lx)", t->name, address);
+        panic_at(frame, "stack overflow of thread %s (0x%lx)%s", t->name, address, TRY_LARGER);
     panic_at(frame, "stack pointer 0x%lx of thread %s is not writable memory (0x%lx)", frame->rsp,
              thread_name(thread_self()), address);
 }
@@ -121,7 +158,7 @@ void kernel_trap(struct trap_frame *frame)
 {
     struct thread *self = thread_self();
 
-    if (self && self->catcher && frame->vector != TRAP_FAILSAFE) {
+    if (self && self->catcher && (frame->rflags & RFLAGS_IF)) {
         recover(frame, self->catcher);
         return;
     }
@@ -131,11 +168,10 @@ void kernel_trap(struct trap_frame *frame)
     case TRAP_BREAKPOINT:
         panic_at(frame, "breakpoint instruction");
     case TRAP_INVALID_OPCODE:
-        bad_instruction(frame, "invalid instruction");
+    case TRAP_GENERAL_PROTECTION:
+        bad_instruction(frame);
     case TRAP_DOUBLE_FAULT:
         double_fault(frame);
-    case TRAP_GENERAL_PROTECTION:
-        bad_instruction(frame, "general protection: privileged instruction or bad address");
     case TRAP_PAGE_FAULT:
         page_fault(frame, pv_fault_address());
     case TRAP_X87:

@@ -9,13 +9,13 @@
 
 struct fault {
     unsigned vector;     /* TRAP_* of pv/pv.h */
-    uint64_t error_code; /* page fault: bit 0 present, 1 write, 4 instruction fetch */
+    uint64_t error_code; /* page fault: bit 0 present, 1 write, 4 fetch (bit 2, user: not on Xen) */
     uintptr_t address;   /* page fault: what could not be reached */
     uintptr_t rip;
 };
 
 /* 0: fn returned. 1: it faulted, *out tells how; what fn held (locks, memory) it still holds.
- * May nest. */
+ * May nest. A fault while events are masked is a panic as ever: nobody could tell whose it is. */
 int fault_catch(void (*fn)(void *), void *arg, struct fault *out);
 
 #endif

@@ -11,7 +11,7 @@
 
 struct output {
     char *text;
-    size_t bytes; /* room, the final NUL included */
+    size_t bytes;  /* room, the final NUL included */
     size_t length; /* of the whole text so far, whether it fit or not */
 };
 

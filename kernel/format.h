@@ -10,8 +10,8 @@
 #include <stddef.h>
 
 int kvsnprintf(char *out, size_t bytes, const char *format, va_list args)
-    __attribute__((format(printf, 3, 0)));
+    __attribute__((cold, format(printf, 3, 0)));
 int ksnprintf(char *out, size_t bytes, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+    __attribute__((cold, format(printf, 3, 4)));
 
 #endif

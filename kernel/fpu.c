@@ -1,6 +1,6 @@
 /*
- * The FPU state of a preempted thread: kept on its own stack, by xsave where the guest has more than
- * x87 and SSE enabled, else by fxsave. Kernel code itself uses general registers only.
+ * The FPU state of a preempted thread: kept on its own stack, by xsave where the guest has more
+ * than x87 and SSE enabled, else by fxsave. Kernel code itself uses general registers only.
  *
  * Caller: the event exit path, sched_lock held, events masked. Ring 3. Intel SDM volume 1, 13.
  */

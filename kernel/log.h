@@ -9,7 +9,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 
 extern enum log_level log_level;
 
-void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_write(enum log_level level, const char *format, ...)
+    __attribute__((cold, format(printf, 2, 3)));
 
 #define log_at(level, ...)                                                                         \
     do {                                                                                           \

@@ -68,14 +68,14 @@ void kernel_main(void)
     static struct thread idle = {.name = "idle", .priority = THREAD_PRIORITY_IDLE};
     static char fault_stack[FAULT_STACK_BYTES] __attribute__((aligned(16)));
 
-    sched_init(&idle);                                    /* this context becomes the idle thread */
+    sched_init(&idle); /* this context becomes the idle thread */
     pv_set_fault_stack(fault_stack + sizeof(fault_stack)); /* where stack overflows are reported */
-    cmdline_init(pv_boot.command_line);                   /* parameters, log level */
-    expect(vm_init(), "memory");                          /* frames, address space, protections */
-    tls_init();                                           /* how to set %fs */
-    fpu_init();                                           /* what preemption has to save */
-    expect(timer_init(), "timer");                        /* deadlines instead of ticks */
-    start_main_thread();                                  /* to run as soon as we idle */
+    cmdline_init(pv_boot.command_line);                    /* parameters, log level */
+    expect(vm_init(), "memory");                           /* frames, address space, protections */
+    tls_init();                                            /* how to set %fs */
+    fpu_init();                                            /* what preemption has to save */
+    expect(timer_init(), "timer");                         /* deadlines instead of ticks */
+    start_main_thread();                                   /* to run as soon as we idle */
     log_info("%lu KiB of memory on %s", pv_boot.nr_pages * PAGE_SIZE / 1024, pv_boot.hypervisor);
     sched_idle();
 }

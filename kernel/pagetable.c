@@ -21,9 +21,9 @@
 #include "kernel/vm.h"
 
 #define ENTRIES 512ul
-#define TABLE_BYTES (ENTRIES * PAGE_SIZE)        /* mapped by one L1 table */
-#define DIRECTORY_BYTES (ENTRIES * TABLE_BYTES)  /* mapped by one L2 table */
-#define RECORD_TABLES 512                        /* caps the records' area at 1 GiB */
+#define TABLE_BYTES (ENTRIES * PAGE_SIZE)       /* mapped by one L1 table */
+#define DIRECTORY_BYTES (ENTRIES * TABLE_BYTES) /* mapped by one L2 table */
+#define RECORD_TABLES 512                       /* caps the records' area at 1 GiB */
 #define MAX_REGION_AREA_BYTES (64ul << 20)
 
 struct table {
@@ -35,8 +35,8 @@ struct table {
 
 static pfn_t root_l3;
 static struct {
-    uint32_t pfn; /* of the L2 table; 0: there is none */
-    bool has_records; /* the page of `tables` for its addresses is mapped */
+    uint32_t pfn : 31;        /* of the L2 table; 0: there is none */
+    uint32_t has_records : 1; /* the page of `tables` for its addresses is mapped */
 } directories[ENTRIES];
 
 static uintptr_t area_start, area_regions, area_freed, area_end;
@@ -79,23 +79,27 @@ static int new_table(pfn_t parent, unsigned index, uint32_t *out)
     if (error)
         return error;
     pv_mmu_clear(pfn);
-    pv_mmu_set(parent, index, table_entry(pfn));
+    pv_mmu_set(pv_mmu_slot(parent, index), table_entry(pfn));
     *out = (uint32_t)pfn.n;
     return 0;
 }
 
 static int ensure_directory(uintptr_t va)
 {
-    uint32_t *pfn = &directories[va / DIRECTORY_BYTES].pfn;
+    uint32_t pfn;
     pfn_t at_boot;
 
-    if (*pfn)
+    if (directories[va / DIRECTORY_BYTES].pfn)
         return 0;
     if (pv_boot_table((vaddr_t){va}, 2, &at_boot)) {
-        *pfn = (uint32_t)at_boot.n;
-        return 0;
+        pfn = (uint32_t)at_boot.n;
+    } else {
+        int error = new_table(root_l3, index_at(va, 3), &pfn);
+        if (error)
+            return error;
     }
-    return new_table(root_l3, index_at(va, 3), pfn);
+    directories[va / DIRECTORY_BYTES].pfn = pfn;
+    return 0;
 }
 
 static pfn_t directory_of(uintptr_t va)
@@ -117,7 +121,7 @@ int pagetable_map_record(uintptr_t page, const pfn_t *frame)
         error = page_alloc(&pfn);
     if (error)
         return error;
-    pv_mmu_set((pfn_t){*table}, index_at(page, 1),
+    pv_mmu_set(pv_mmu_slot((pfn_t){*table}, index_at(page, 1)),
                leaf((uint32_t)pfn.n, leaf_flags(VM_READ | VM_WRITE)));
     error = pv_mmu_flush();
     if (error)
@@ -130,12 +134,11 @@ int pagetable_map_record(uintptr_t page, const pfn_t *frame)
 static int ensure_table(uintptr_t va, struct table **out)
 {
     int error = ensure_directory(va);
-    bool *has_tables = &directories[va / DIRECTORY_BYTES].has_records;
     pfn_t at_boot;
 
-    if (!error && !*has_tables) {
+    if (!error && !directories[va / DIRECTORY_BYTES].has_records) {
         error = pagetable_map_record((uintptr_t)&tables[va / DIRECTORY_BYTES * ENTRIES], NULL);
-        *has_tables = !error;
+        directories[va / DIRECTORY_BYTES].has_records = !error;
     }
     if (error)
         return error;
@@ -180,7 +183,9 @@ static uintptr_t next_table(uintptr_t va, uintptr_t end)
 
 static int map_in_table(struct table *t, uintptr_t start, uintptr_t end, uint64_t flags)
 {
-    for (uintptr_t va = start; va < end; va += PAGE_SIZE) {
+    maddr_t slot = pv_mmu_slot((pfn_t){t->pfn}, index_at(start, 1));
+
+    for (uintptr_t va = start; va < end; va += PAGE_SIZE, slot.n += sizeof(uint64_t)) {
         pfn_t pfn;
         int error = page_alloc(&pfn);
 
@@ -188,7 +193,7 @@ static int map_in_table(struct table *t, uintptr_t start, uintptr_t end, uint64_
             return error;
         pages[va / PAGE_SIZE] = (uint32_t)pfn.n;
         t->live++;
-        pv_mmu_set((pfn_t){t->pfn}, index_at(va, 1), leaf((uint32_t)pfn.n, flags));
+        pv_mmu_set(slot, leaf((uint32_t)pfn.n, flags));
     }
     return 0;
 }
@@ -212,6 +217,21 @@ int pagetable_map(uintptr_t start, uintptr_t end, int prot)
     return error;
 }
 
+/* Rewrites the entries of all backed pages of a range. */
+static void set_in_table(const struct table *t, uintptr_t start, uintptr_t end, uint64_t flags)
+{
+    maddr_t slot = pv_mmu_slot((pfn_t){t->pfn}, index_at(start, 1));
+
+    for (uintptr_t va = start; va < end; va += PAGE_SIZE, slot.n += sizeof(uint64_t)) {
+        uint32_t pfn = pages[va / PAGE_SIZE];
+
+        if (pfn) {
+            pv_mmu_set(slot, leaf(pfn, flags));
+            pv_mmu_invalidate((vaddr_t){va});
+        }
+    }
+}
+
 static void free_in_table(struct table *t, uintptr_t start, uintptr_t end)
 {
     for (uintptr_t va = start; va < end; va += PAGE_SIZE) {
@@ -225,7 +245,7 @@ static void free_in_table(struct table *t, uintptr_t start, uintptr_t end)
     }
     if (t->live || t->permanent)
         return;
-    pv_mmu_set(directory_of(start), index_at(start, 2), 0);
+    pv_mmu_set(pv_mmu_slot(directory_of(start), index_at(start, 2)), 0);
     pv_mmu_invalidate((vaddr_t){start});
     pv_mmu_flush();
     page_free((pfn_t){t->pfn});
@@ -235,17 +255,11 @@ static void free_in_table(struct table *t, uintptr_t start, uintptr_t end)
 void pagetable_unmap(uintptr_t start, uintptr_t end)
 {
     /* First no mapping, in any TLB, then the frames are free. */
-    for (uintptr_t va = start; va < end; va += PAGE_SIZE) {
-        struct table *t = find_table(va);
+    for (uintptr_t va = start; va < end; va = next_table(va, end)) {
+        const struct table *t = find_table(va);
 
-        if (!t) {
-            va = next_table(va, end) - PAGE_SIZE;
-            continue;
-        }
-        if (pages[va / PAGE_SIZE]) {
-            pv_mmu_set((pfn_t){t->pfn}, index_at(va, 1), 0);
-            pv_mmu_invalidate((vaddr_t){va});
-        }
+        if (t)
+            set_in_table(t, va, next_table(va, end), 0);
     }
     pv_mmu_flush();
     for (uintptr_t va = start; va < end; va = next_table(va, end)) {
@@ -258,12 +272,8 @@ void pagetable_unmap(uintptr_t start, uintptr_t end)
 
 int pagetable_protect(uintptr_t start, uintptr_t end, int prot)
 {
-    uint64_t flags = leaf_flags(prot);
-
-    for (uintptr_t va = start; va < end; va += PAGE_SIZE) {
-        pv_mmu_set((pfn_t){find_table(va)->pfn}, index_at(va, 1), leaf(pages[va / PAGE_SIZE], flags));
-        pv_mmu_invalidate((vaddr_t){va});
-    }
+    for (uintptr_t va = start; va < end; va = next_table(va, end))
+        set_in_table(find_table(va), va, next_table(va, end), leaf_flags(prot));
     return pv_mmu_flush();
 }
 
@@ -275,7 +285,7 @@ void pagetable_drop_boot_mapping(pfn_t pfn)
     pfn_t table;
 
     if (pv_boot_table(va, 1, &table)) {
-        pv_mmu_set(table, index_at(va.n, 1), 0);
+        pv_mmu_set(pv_mmu_slot(table, index_at(va.n, 1)), 0);
         pv_mmu_invalidate(va);
     }
 }
@@ -289,7 +299,7 @@ int pagetable_protect_boot(uintptr_t start, uintptr_t end, int prot)
 
         if (!(old & PV_PTE_WRITE)) /* the page tables themselves stay read-only */
             new &= ~PV_PTE_WRITE;
-        pv_mmu_set(table, index_at(va, 1), new);
+        pv_mmu_set(pv_mmu_slot(table, index_at(va, 1)), new);
         pv_mmu_invalidate((vaddr_t){va});
     }
     return pv_mmu_flush();

@@ -13,14 +13,14 @@
 #include "kernel/console.h"
 #include "kernel/format.h"
 #include "kernel/sched.h"
-#include "pv/abi.h"
 
-#define MAX_FRAMES 32
+#define FIRST_FRAMES 16 /* of a long backtrace; a runaway recursion says nothing new behind */
+#define LAST_FRAMES 6
 
 extern const char image_text_start[], image_data_start[];
 extern const char pv_boot_stack[], pv_boot_stack_top[];
 
-static void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void print(const char *format, ...) __attribute__((cold, format(printf, 1, 2)));
 static void print(const char *format, ...)
 {
     char line[256];
@@ -58,25 +58,37 @@ static bool is_frame(uintptr_t rbp, uintptr_t above)
            rbp + 2 * sizeof(uintptr_t) <= self->stack_high;
 }
 
+/* The call that made the frame at *rbp, which moves on to the next; 0 at the end. */
+static uintptr_t next_frame(uintptr_t *rbp, uintptr_t *above)
+{
+    if (!is_frame(*rbp, *above))
+        return 0;
+    const uintptr_t *frame = (const uintptr_t *)*rbp;
+    *above = *rbp;
+    *rbp = frame[0];
+    /* Back into the call instruction: what follows it may be another function's. */
+    return is_text(frame[1]) ? frame[1] - 1 : 0;
+}
+
 static void print_backtrace(uintptr_t rip, uintptr_t rbp)
 {
-    uintptr_t above = 0;
-    int n = 0;
+    uintptr_t from = rbp, above = 0, address;
+    int total = 1, n = 1;
 
-    print("  #%d 0x%lx\n", n++, rip);
-    while (n < MAX_FRAMES && is_frame(rbp, above)) {
-        const uintptr_t *frame = (const uintptr_t *)rbp;
-
-        if (!is_text(frame[1]))
-            break;
-        print("  #%d 0x%lx\n", n++, frame[1]);
-        above = rbp;
-        rbp = frame[0];
+    while (next_frame(&from, &above))
+        total++;
+    print("  #0 0x%lx\n", rip);
+    above = 0;
+    for (; (address = next_frame(&rbp, &above)) != 0; n++) {
+        if (n < FIRST_FRAMES || n >= total - LAST_FRAMES)
+            print("  #%d 0x%lx\n", n, address);
+        else if (n == FIRST_FRAMES)
+            print("  ... %d frames more ...\n", total - LAST_FRAMES - FIRST_FRAMES);
     }
 }
 
 /* The first panic tells its story; one inside it only its message; a third says nothing. */
-_Noreturn static void die(const struct trap_frame *frame, unsigned status, const char *format,
+_Noreturn static void die(const struct trap_frame *frame, enum pv_shutdown how, const char *format,
                           va_list args, uintptr_t rip, uintptr_t rbp)
 {
     static unsigned depth;
@@ -84,7 +96,7 @@ _Noreturn static void die(const struct trap_frame *frame, unsigned status, const
 
     pv_events_mask();
     if (++depth > 2)
-        pv_shutdown(PV_SHUTDOWN_CRASH, status);
+        pv_shutdown(how, 0);
     kvsnprintf(message, sizeof(message), format, args);
     print("parvus: panic: %s\n", message);
     if (depth == 1) {
@@ -95,7 +107,7 @@ _Noreturn static void die(const struct trap_frame *frame, unsigned status, const
             print_registers(frame);
         print_backtrace(rip, rbp);
     }
-    pv_shutdown(PV_SHUTDOWN_CRASH, status);
+    pv_shutdown(how, 0);
 }
 
 void panic(const char *format, ...)
@@ -103,7 +115,7 @@ void panic(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    die(NULL, 0, format, args, (uintptr_t)__builtin_return_address(0),
+    die(NULL, PV_SHUTDOWN_CRASH, format, args, (uintptr_t)__builtin_return_address(0) - 1,
         *(uintptr_t *)__builtin_frame_address(0));
 }
 
@@ -112,7 +124,7 @@ void panic_at(const struct trap_frame *frame, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    die(frame, 0, format, args, frame->rip, frame->rbp);
+    die(frame, PV_SHUTDOWN_CRASH, format, args, frame->rip, frame->rbp);
 }
 
 void panic_out_of_memory(const char *format, ...)
@@ -120,6 +132,6 @@ void panic_out_of_memory(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    die(NULL, PARVUS_STATUS_OUT_OF_MEMORY, format, args, (uintptr_t)__builtin_return_address(0),
+    die(NULL, PV_SHUTDOWN_OUT_OF_MEMORY, format, args, (uintptr_t)__builtin_return_address(0) - 1,
         *(uintptr_t *)__builtin_frame_address(0));
 }

@@ -7,13 +7,14 @@
 
 #include "pv/pv.h"
 
-_Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
+_Noreturn void panic(const char *format, ...) __attribute__((cold, format(printf, 1, 2)));
 
 /* As panic, with registers and backtrace from a trap frame. */
 _Noreturn void panic_at(const struct trap_frame *frame, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+    __attribute__((cold, format(printf, 2, 3)));
 
 /* As panic, but reported as out of memory (PARVUS_STATUS_OUT_OF_MEMORY). */
-_Noreturn void panic_out_of_memory(const char *format, ...) __attribute__((format(printf, 1, 2)));
+_Noreturn void panic_out_of_memory(const char *format, ...)
+    __attribute__((cold, format(printf, 1, 2)));
 
 #endif

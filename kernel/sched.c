@@ -13,7 +13,7 @@
 
 #define SLICE_NS (10 * NS_PER_MS)
 
-/* How long the idle loop looks for events before it blocks. */
+/* The idle loop looks for events that long at most before it blocks. */
 #define POLL_MAX_NS (20 * NS_PER_US)
 
 struct spinlock sched_lock;
@@ -106,8 +106,10 @@ void sched_switch(void)
     slice_start_if_shared(cpu);
     if (to == from)
         return;
-    if (to->fs_base != from->fs_base)
+    if (to->fs_base && to->fs_base != cpu->fs_base) { /* the idle thread has none and needs none */
+        cpu->fs_base = to->fs_base;
         tls_activate(to->fs_base);
+    }
     switch_stacks(&from->saved_rsp, to->saved_rsp);
 }
 
@@ -119,7 +121,8 @@ void sched_yield_current(void)
     sched_switch();
 }
 
-/* For a better thread the current one keeps its place among its equals, for an equal it does not. */
+/* For a better thread the current one keeps its place among its equals, for an equal it does not.
+ */
 static bool must_give_way(struct cpu *cpu)
 {
     int best = best_ready_priority(cpu);
@@ -137,21 +140,6 @@ void sched_unlock(bool unmask)
     if (unmask && this_cpu()->reschedule && must_give_way(this_cpu()))
         sched_switch();
     spin_unlock(&sched_lock, unmask);
-}
-
-/*
- * The end of an event: the only place where a thread loses the CPU without having called for it.
- * The interrupted code holds no spin lock (it would have masked events).
- */
-void kernel_event_exit(struct trap_frame *frame)
-{
-    (void)frame;
-    if (!this_cpu()->reschedule)
-        return;
-    spin_lock(&sched_lock);
-    if (must_give_way(this_cpu()))
-        fpu_preserving_switch();
-    spin_release(&sched_lock);
 }
 
 /* --- Waiting -------------------------------------------------------------------------------- */
@@ -201,6 +189,8 @@ int sched_wait(struct wait_queue *queue, uint64_t deadline_ns)
 {
     struct thread *t = this_cpu()->current;
 
+    if (deadline_ns != SCHED_FOREVER && deadline_ns <= clock_monotonic_ns())
+        return -ETIMEDOUT;
     t->state = THREAD_WAITING;
     t->wait_deadline_ns = deadline_ns;
     if (queue)
@@ -251,7 +241,7 @@ void sched_requeue(struct thread *t, int priority)
     }
 }
 
-/* --- Idle ----------------------------------------------------------------------------------- */
+/* --- Idle, and the end of events --------------------------------------------------------- */
 
 void sched_init(struct thread *idle)
 {
@@ -264,31 +254,58 @@ void sched_init(struct thread *idle)
 }
 
 /*
- * Looks for an event for a short while: an answer that is about to come is cheaper to wait for than
- * to sleep and be woken. The while grows when that worked and shrinks when it did not.
+ * An answer that is about to come is cheaper to wait for than to sleep and be woken: look for
+ * events a short while first, if the last idle time was that short.
  */
-static bool poll_for_event(void)
+static bool poll_for_event(struct cpu *cpu)
 {
-    static uint64_t poll_ns;
-    uint64_t start = clock_monotonic_ns();
-
+    cpu->idle_since_ns = clock_monotonic_ns();
+    if (cpu->poll_ns == 0)
+        return pv_event_pending();
     do {
-        if (pv_event_pending()) {
-            poll_ns = POLL_MAX_NS;
+        if (pv_event_pending())
             return true;
-        }
         __builtin_ia32_pause();
-    } while (clock_monotonic_ns() - start < poll_ns);
-    poll_ns = poll_ns / 2 + NS_PER_US;
+    } while (clock_monotonic_ns() - cpu->idle_since_ns < cpu->poll_ns);
     return false;
+}
+
+/* An event made another thread ready. */
+static void idle_ends(struct cpu *cpu)
+{
+    uint64_t idle_ns = clock_monotonic_ns() - cpu->idle_since_ns;
+
+    cpu->poll_ns = idle_ns < POLL_MAX_NS ? POLL_MAX_NS : cpu->poll_ns / 2;
+}
+
+/*
+ * The end of an event: the only place where a thread loses the CPU without having called for it.
+ * The interrupted code holds no spin lock (it would have masked events).
+ */
+void kernel_event_exit(void)
+{
+    if (!this_cpu()->reschedule)
+        return;
+    spin_lock(&sched_lock);
+    struct cpu *cpu = this_cpu();
+    if (must_give_way(cpu)) {
+        if (cpu->current == cpu->idle) {
+            idle_ends(cpu);
+            sched_switch();
+        } else {
+            fpu_preserving_switch();
+        }
+    }
+    spin_release(&sched_lock);
 }
 
 void sched_idle(void)
 {
-    sched_unlock(spin_lock(&sched_lock) || true); /* threads made at boot start now */
+    spin_lock(&sched_lock);
+    sched_unlock(true); /* threads made at boot start now */
     for (;;) {
         pv_events_mask();
-        if (pv_event_pending() || poll_for_event())
+        if (poll_for_event(this_cpu()))
             pv_event_replay(); /* preempts the idle thread if it made one ready */
         else
             pv_block();

@@ -2,8 +2,8 @@
  * The scheduler's inside: struct thread, run queues, blocking and waking. Private to kernel/.
  *
  * sched_lock protects: the run queues, every thread's state, priority and wait fields, the lists of
- * all and of dead threads, and the contents of all mutexes, condition variables and semaphores. It is held
- * across a switch: the thread that is switched to releases it.
+ * all and of dead threads, and the contents of all mutexes, condition variables and semaphores. It
+ * is held across a switch: the thread that is switched to releases it.
  */
 #ifndef KERNEL_SCHED_H
 #define KERNEL_SCHED_H
@@ -26,15 +26,15 @@ struct thread {
     uintptr_t fs_base;
     enum thread_state state;
     int priority;
-    TAILQ_ENTRY(thread) run_link;   /* in its run queue while READY */
-    struct wait_queue *waiting_in;  /* while WAITING: the queue, or NULL (sleeping) */
-    struct thread *wait_next;       /* in that queue */
-    uint64_t wait_deadline_ns;      /* or SCHED_FOREVER */
-    int wait_result;                /* what the waker says */
-    struct timer timer;             /* ends a wait at its deadline */
-    struct fault_catcher *catcher;  /* innermost fault_catch, or NULL */
+    TAILQ_ENTRY(thread) run_link;    /* in its run queue while READY */
+    struct wait_queue *waiting_in;   /* while WAITING: the queue, or NULL (sleeping) */
+    struct thread *wait_next;        /* in that queue */
+    uint64_t wait_deadline_ns;       /* or SCHED_FOREVER */
+    int wait_result;                 /* what the waker says */
+    struct timer timer;              /* ends a wait at its deadline */
+    struct fault_catcher *catcher;   /* innermost fault_catch, or NULL */
     uintptr_t stack_low, stack_high; /* its stack; the guard page is below stack_low */
-    void *region;                   /* what to unmap at the end (NULL: not ours) */
+    void *region;                    /* what to unmap at the end (NULL: not ours) */
     size_t region_bytes;
     void *(*fn)(void *);
     void *arg;
@@ -54,17 +54,20 @@ extern struct thread_list sched_all_threads;
 struct cpu {
     struct thread *current;
     struct thread *idle;
-    bool reschedule; /* a better thread is ready, or the slice is over */
+    uintptr_t fs_base;   /* what %fs has now */
+    bool reschedule;     /* a better thread is ready, or the slice is over */
     uint32_t ready_mask; /* bit p: run queue p is not empty */
     TAILQ_HEAD(run_queue, thread) ready[THREAD_PRIORITIES];
     struct timer slice;
+    uint64_t poll_ns; /* how long the idle loop polls before it blocks */
+    uint64_t idle_since_ns;
 };
 struct cpu *this_cpu(void);
 
 /* All of these: sched_lock held. */
-void sched_make_ready(struct thread *t);            /* of a thread in no queue */
-void sched_switch(void);                            /* the current thread is in a queue or dead */
-void sched_yield_current(void);                     /* behind its equals */
+void sched_make_ready(struct thread *t); /* of a thread in no queue */
+void sched_switch(void);                 /* the current thread is in a queue or dead */
+void sched_yield_current(void);          /* behind its equals */
 int sched_wait(struct wait_queue *queue, uint64_t deadline_ns); /* SCHED_FOREVER: no deadline */
 struct thread *sched_wake_first(struct wait_queue *queue, int result);
 void sched_requeue(struct thread *t, int priority); /* new priority, wherever t is */

@@ -24,8 +24,14 @@ struct mutex {
     bool recursive;
     struct wait_queue waiters;
 };
-#define MUTEX_INIT {.recursive = false}
-#define MUTEX_INIT_RECURSIVE {.recursive = true}
+#define MUTEX_INIT                                                                                 \
+    {                                                                                              \
+        .recursive = false                                                                         \
+    }
+#define MUTEX_INIT_RECURSIVE                                                                       \
+    {                                                                                              \
+        .recursive = true                                                                          \
+    }
 
 void mutex_init(struct mutex *m);
 void mutex_init_recursive(struct mutex *m);
@@ -38,7 +44,10 @@ bool mutex_is_mine(const struct mutex *m);
 struct cond {
     struct wait_queue waiters;
 };
-#define COND_INIT {.waiters = {NULL}}
+#define COND_INIT                                                                                  \
+    {                                                                                              \
+        .waiters = { NULL }                                                                        \
+    }
 
 /* The mutex must be ours; it is ours again on return (whatever the result). A recursive mutex is
  * released fully and regains its depth. -EPERM: the mutex is not ours. */
@@ -52,7 +61,10 @@ struct semaphore {
     uint32_t count;
     struct wait_queue waiters;
 };
-#define SEMAPHORE_INIT(n) {.count = (n)}
+#define SEMAPHORE_INIT(n)                                                                          \
+    {                                                                                              \
+        .count = (n)                                                                               \
+    }
 
 void semaphore_init(struct semaphore *s, uint32_t count);
 void semaphore_wait(struct semaphore *s);

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "kernel/application.h"
 #include "kernel/exit.h"
 #include "kernel/sched.h"
 #include "kernel/vm.h"
@@ -23,7 +22,7 @@
 #define STACK_ALIGN 16ul
 
 static struct thread_list reap_list = LIST_HEAD_INITIALIZER(reap_list);
-static unsigned alive;         /* sched_lock */
+static unsigned alive; /* sched_lock */
 static void (*exit_hook)(void);
 
 /* What switch_stacks pops in a thread that never ran. */
@@ -45,11 +44,11 @@ static size_t overhead_bytes(void)
 
 static int check_attr(const struct thread_attr *attr)
 {
-    if (attr->priority && (attr->priority < THREAD_PRIORITY_LOW ||
-                           attr->priority > THREAD_PRIORITY_MAX))
+    if (attr->priority &&
+        (attr->priority < THREAD_PRIORITY_LOW || attr->priority > THREAD_PRIORITY_MAX))
         return -EINVAL;
-    if (attr->stack_bytes && (attr->stack_bytes < THREAD_STACK_MIN_BYTES ||
-                              attr->stack_bytes > STACK_MAX_BYTES))
+    if (attr->stack_bytes &&
+        (attr->stack_bytes < THREAD_STACK_MIN_BYTES || attr->stack_bytes > STACK_MAX_BYTES))
         return -EINVAL;
     return 0;
 }
@@ -69,8 +68,7 @@ static struct thread *build(void *region, size_t bytes)
     t->stack_high = ((uintptr_t)t - tls_bytes()) & -STACK_ALIGN; /* also rsp at switch_first */
 
     struct first_frame *frame = (struct first_frame *)t->stack_high - 1;
-    *frame = (struct first_frame){
-        .mxcsr = INITIAL_MXCSR, .fcw = INITIAL_FCW, .rip = switch_first};
+    *frame = (struct first_frame){.mxcsr = INITIAL_MXCSR, .fcw = INITIAL_FCW, .rip = switch_first};
     t->saved_rsp = (uint64_t)frame;
     return t;
 }
@@ -113,9 +111,8 @@ int thread_create(struct thread **out, const struct thread_attr *attr, void *(*f
         return error;
     reap();
 
-    size_t bytes = attr->stack_bytes
-                       ? round_up(attr->stack_bytes + overhead_bytes(), PAGE_SIZE)
-                       : THREAD_STACK_DEFAULT_BYTES;
+    size_t bytes = attr->stack_bytes ? round_up(attr->stack_bytes + overhead_bytes(), PAGE_SIZE)
+                                     : THREAD_STACK_DEFAULT_BYTES;
     error = vm_map(&region, bytes, VM_READ | VM_WRITE | VM_GUARD | VM_DIRTY, "stack");
     if (error)
         return error;

@@ -66,7 +66,8 @@ int thread_set_priority(struct thread *t, int priority);
 /* Threads alive, the main thread included, the idle thread not. */
 unsigned thread_count(void);
 
-/* Runs fn in every thread that ends, in its context, before its stack goes. One hook; NULL: none. */
+/* Runs fn in every thread that ends, in its context, before its stack goes. One hook; NULL: none.
+ */
 void thread_on_exit(void (*fn)(void));
 
 #endif

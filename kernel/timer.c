@@ -14,19 +14,15 @@
 
 #define NOT_PROGRAMMED UINT64_MAX
 
-static int compare(const struct timer *a, const struct timer *b)
-{
-    if (a->deadline_ns != b->deadline_ns)
-        return a->deadline_ns < b->deadline_ns ? -1 : 1;
-    return a < b ? -1 : a > b;
-}
-
-RB_HEAD(timer_tree, timer);
-RB_GENERATE_STATIC(timer_tree, timer, node, compare)
-
 static struct spinlock timer_lock;
-static struct timer_tree timers = RB_INITIALIZER(&timers);
+static struct tree timers;
 static uint64_t programmed_ns = NOT_PROGRAMMED; /* what the hypervisor was asked for last */
+
+/* timer_lock held. */
+static struct timer *earliest(void)
+{
+    return tree_owner(tree_first(&timers), struct timer, node);
+}
 
 /*
  * timer_lock held. A deadline that is later than what is programmed costs nothing: the event comes
@@ -34,10 +30,10 @@ static uint64_t programmed_ns = NOT_PROGRAMMED; /* what the hypervisor was asked
  */
 static void program_earliest(void)
 {
-    struct timer *first = RB_MIN(timer_tree, &timers);
+    struct timer *first = earliest();
 
-    if (first && first->deadline_ns < programmed_ns) {
-        programmed_ns = first->deadline_ns;
+    if (first && first->node.key < programmed_ns) {
+        programmed_ns = first->node.key;
         pv_timer_set(programmed_ns);
     }
 }
@@ -47,12 +43,12 @@ void timer_set(struct timer *t, uint64_t deadline_ns, void (*fn)(void *arg), voi
     bool unmask = spin_lock(&timer_lock);
 
     if (t->armed)
-        RB_REMOVE(timer_tree, &timers, t);
-    t->deadline_ns = deadline_ns;
+        tree_remove(&timers, &t->node);
+    t->node.key = deadline_ns;
     t->fn = fn;
     t->arg = arg;
     t->armed = true;
-    RB_INSERT(timer_tree, &timers, t);
+    tree_insert(&timers, &t->node);
     program_earliest();
     spin_unlock(&timer_lock, unmask);
 }
@@ -63,7 +59,7 @@ bool timer_cancel(struct timer *t)
     bool was_armed = t->armed;
 
     if (was_armed)
-        RB_REMOVE(timer_tree, &timers, t);
+        tree_remove(&timers, &t->node);
     t->armed = false;
     spin_unlock(&timer_lock, unmask);
     return was_armed;
@@ -76,11 +72,11 @@ static void timer_event(void *unused)
     uint64_t now_ns = clock_monotonic_ns();
     struct timer *t;
 
-    while ((t = RB_MIN(timer_tree, &timers)) && t->deadline_ns <= now_ns) {
+    while ((t = earliest()) && t->node.key <= now_ns) {
         void (*fn)(void *) = t->fn;
         void *arg = t->arg;
 
-        RB_REMOVE(timer_tree, &timers, t);
+        tree_remove(&timers, &t->node);
         t->armed = false;
         spin_release(&timer_lock);
         fn(arg); /* may free or re-arm t */

@@ -11,8 +11,7 @@
 
 /* The owner's memory; all-zero is a valid idle timer. It must stay until fired or cancelled. */
 struct timer {
-    RB_ENTRY(timer) node;
-    uint64_t deadline_ns;
+    struct tree_node node; /* its key is the deadline */
     void (*fn)(void *arg); /* event context: events masked, must not sleep */
     void *arg;
     bool armed;

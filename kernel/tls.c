@@ -62,7 +62,9 @@ void tls_init(void)
 {
     struct fault fault;
 
+    pv_events_restore(true); /* faults are caught where events are unmasked only */
     has_wrfsbase = fault_catch(try_wrfsbase, NULL, &fault) == 0;
+    pv_events_mask();
 }
 
 void tls_activate(uintptr_t fs_base)

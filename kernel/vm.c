@@ -24,7 +24,7 @@
 
 struct region {
     union {
-        RB_ENTRY(region) node;
+        struct tree_node node; /* its key is the start */
         SLIST_ENTRY(region) free_link;
     };
     uintptr_t start, end;
@@ -38,14 +38,7 @@ struct mutex vm_lock = MUTEX_INIT;
 static uintptr_t area_start, area_end; /* where regions may be */
 static uintptr_t search_from;          /* no gap below this address, as far as known */
 
-static int compare(const struct region *a, const struct region *b)
-{
-    return a->start < b->start ? -1 : a->start > b->start;
-}
-
-RB_HEAD(region_tree, region);
-RB_GENERATE_STATIC(region_tree, region, node, compare)
-static struct region_tree regions = RB_INITIALIZER(&regions);
+static struct tree regions; /* by start */
 
 /* kernel/guest.lds */
 extern const char image_start[], image_text_start[], image_data_start[], image_end[];
@@ -96,20 +89,24 @@ static uintptr_t low_end(const struct region *r)
     return r->guard ? r->start - PAGE_SIZE : r->start;
 }
 
+static struct region *next_of(struct region *r)
+{
+    return tree_owner(tree_next(&r->node), struct region, node);
+}
+
 /* The first region that ends behind address. */
 static struct region *first_behind(uintptr_t address)
 {
-    struct region *r = RB_ROOT(&regions), *found = NULL;
+    struct tree_node *node = tree_last_up_to(&regions, address);
+    struct region *r = tree_owner(node ? node : tree_first(&regions), struct region, node);
 
-    while (r) {
-        if (r->end > address) {
-            found = r;
-            r = RB_LEFT(r, node);
-        } else {
-            r = RB_RIGHT(r, node);
-        }
-    }
-    return found;
+    return r && r->end <= address ? next_of(r) : r;
+}
+
+static void insert(struct region *r)
+{
+    r->node.key = r->start;
+    tree_insert(&regions, &r->node);
 }
 
 static int find_gap(size_t bytes, uintptr_t *out)
@@ -119,7 +116,7 @@ static int find_gap(size_t bytes, uintptr_t *out)
 
     while (r && low_end(r) < at + bytes) {
         at = r->end;
-        r = RB_NEXT(region_tree, &regions, r);
+        r = next_of(r);
     }
     if (bytes > area_end - at)
         return -ENOMEM;
@@ -194,7 +191,7 @@ static int map_locked(uintptr_t *start, size_t bytes, int prot, const char *name
                          .name = name,
                          .prot = prot & PROTECTIONS,
                          .guard = prot & VM_GUARD};
-    RB_INSERT(region_tree, &regions, r);
+    insert(r);
     return 0;
 }
 
@@ -233,19 +230,19 @@ static int split_at(uintptr_t at)
         return error;
     *upper = (struct region){.start = at, .end = r->end, .name = r->name, .prot = r->prot};
     r->end = at;
-    RB_INSERT(region_tree, &regions, upper);
+    insert(upper);
     return 0;
 }
 
 /* Joins r to the region that ends where it starts, if they are alike. */
 static void merge_below(struct region *r)
 {
-    struct region *below = RB_PREV(region_tree, &regions, r);
+    struct region *below = tree_owner(tree_previous(&r->node), struct region, node);
 
     if (!below || below->end != r->start || r->guard || below->prot != r->prot ||
         below->name != r->name)
         return;
-    RB_REMOVE(region_tree, &regions, r);
+    tree_remove(&regions, &r->node);
     below->end = r->end;
     free_region(r);
 }
@@ -265,10 +262,10 @@ int vm_unmap(void *addr, size_t bytes)
         return error;
     }
     for (struct region *r = first_behind(start), *next; r && r->start < end; r = next) {
-        next = RB_NEXT(region_tree, &regions, r);
+        next = next_of(r);
         if (low_end(r) < search_from)
             search_from = low_end(r);
-        RB_REMOVE(region_tree, &regions, r);
+        tree_remove(&regions, &r->node);
         free_region(r);
     }
     pagetable_unmap(start, end);
@@ -283,7 +280,7 @@ static bool covered(uintptr_t start, uintptr_t end)
 
     while (r && r->start <= start && r->end < end) {
         start = r->end;
-        r = RB_NEXT(region_tree, &regions, r);
+        r = next_of(r);
     }
     return r && r->start <= start;
 }
@@ -300,10 +297,10 @@ static int protect_locked(uintptr_t start, uintptr_t end, int prot)
     if (error)
         return error;
     struct region *r = first_behind(start);
-    for (; r && r->start < end; r = RB_NEXT(region_tree, &regions, r))
+    for (; r && r->start < end; r = next_of(r))
         r->prot = prot;
     for (r = first_behind(start - 1); r && r->start <= end;) {
-        struct region *next = RB_NEXT(region_tree, &regions, r);
+        struct region *next = next_of(r);
         merge_below(r);
         r = next;
     }
@@ -332,8 +329,8 @@ static bool query_fixed(uintptr_t address, struct vm_info *out)
 {
     const struct vm_info known[] = {
         {"image: read-only data", (uintptr_t)image_start, (uintptr_t)image_text_start, VM_READ, 0},
-        {"image: text", (uintptr_t)image_text_start, (uintptr_t)image_data_start,
-         VM_READ | VM_EXEC, 0},
+        {"image: text", (uintptr_t)image_text_start, (uintptr_t)image_data_start, VM_READ | VM_EXEC,
+         0},
         {"image: data", (uintptr_t)image_data_start, (uintptr_t)image_end, VM_READ | VM_WRITE, 0},
         {"start of day data", (uintptr_t)image_end, heap_start(), VM_READ, 0},
         {"heap", heap_start(), heap_end(), VM_READ | VM_WRITE, 0},
@@ -379,8 +376,8 @@ int vm_init(void)
     page_init();
 
     uint64_t memory_bytes = pv_boot.nr_pages * PAGE_SIZE;
-    uintptr_t heap_limit = page_padding_start().n +
-                           (memory_bytes < HEAP_MAX_BYTES ? memory_bytes : HEAP_MAX_BYTES);
+    uintptr_t heap_limit =
+        page_padding_start().n + (memory_bytes < HEAP_MAX_BYTES ? memory_bytes : HEAP_MAX_BYTES);
     heap_init(heap_limit);
     /* Addresses are cheap: several times the memory, for gaps, guards and fragmentation. */
     area_end = heap_limit + 4 * memory_bytes + (64ul << 20);

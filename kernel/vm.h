@@ -18,8 +18,8 @@
 
 #define VM_NONE 0
 #define VM_READ 1
-#define VM_WRITE 2 /* implies VM_READ */
-#define VM_EXEC 4  /* implies VM_READ */
+#define VM_WRITE 2  /* implies VM_READ */
+#define VM_EXEC 4   /* implies VM_READ */
 #define VM_FIXED 16 /* in prot of vm_map: exactly at *addr, replacing nothing (-EEXIST) */
 #define VM_GUARD 32 /* in prot of vm_map: an unmapped guard page below */
 #define VM_DIRTY 64 /* in prot of vm_map: the contents may be anything (not zeroed) */

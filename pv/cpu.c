@@ -6,6 +6,7 @@
 #include "pv/shared.h"
 
 #include "pv/abi.h"
+#include "pv/report.h"
 
 void pv_block(void)
 {
@@ -19,11 +20,16 @@ int pv_set_fs_base(uintptr_t base)
 
 void pv_shutdown(enum pv_shutdown how, unsigned status)
 {
-    unsigned reason = how == PV_SHUTDOWN_CRASH ? SHUTDOWN_crash : SHUTDOWN_poweroff;
+    unsigned reason = how == PV_SHUTDOWN_EXIT ? SHUTDOWN_poweroff : SHUTDOWN_crash;
+
+    if (how == PV_SHUTDOWN_OUT_OF_MEMORY)
+        status = PARVUS_STATUS_OUT_OF_MEMORY;
     struct sched_shutdown shutdown = {.reason = reason | (status & 0xff) << 8};
 
-    if (pv_boot.status_reported)
+    if (pv_boot.status_latched)
         hypervisor_sched_op(SCHEDOP_shutdown_code, &shutdown);
+    else
+        pv_report(how, status);
     shutdown.reason = reason;
     for (;;) /* the hypervisor does not come back; if it does, there is nothing else to do */
         hypervisor_sched_op(SCHEDOP_shutdown, &shutdown);

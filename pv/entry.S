@@ -29,6 +29,7 @@
 #define UPCALL_MASK pv_shared_page + 1
 
 /* struct trap_frame (pv/pv.h), as far as needed. */
+#define FRAME_RIP 136
 #define FRAME_CS 144
 #define FRAME_RFLAGS 152
 #define FRAME_SS 168
@@ -137,12 +138,17 @@ pv_entry:
     lea 16(%rsp), %rsp
 .endm
 
-/* Calls fn(frame); keeps the frame at rsp. rbx is saved in the frame. */
+/* Calls fn(frame); keeps the frame at rsp. rbx, rbp and rax are saved in it. The pair that is pushed
+ * looks like a call from the interrupted place, so that backtraces go on there. */
 .macro call_with_frame fn
     cld
+    mov FRAME_RIP(%rsp), %rax
     mov %rsp, %rdi
     mov %rsp, %rbx
     and $-16, %rsp
+    push %rax
+    push %rbp
+    mov %rsp, %rbp
     call \fn
     mov %rbx, %rsp
 .endm

@@ -7,41 +7,22 @@
 
 #include <errno.h>
 
-/* xen/errno.h, where it departs from newlib. */
-enum {
-    XEN_NUMBER_ENOSYS = 38,
-    XEN_NUMBER_ENODATA = 61,
-    XEN_NUMBER_ETIME = 62,
-    XEN_NUMBER_EOVERFLOW = 75,
-    XEN_NUMBER_EOPNOTSUPP = 95,
-    XEN_NUMBER_EADDRINUSE = 98,
-    XEN_NUMBER_ENOTCONN = 107,
-    XEN_NUMBER_ETIMEDOUT = 110,
-};
+#define SAME_NUMBERS 34 /* up to here both follow Unix V7 */
 
 int pv_errno(long result)
 {
-    if (result >= 0)
+    static const struct {
+        uint8_t xen, newlib;
+    } numbers[] = {
+        {38, ENOSYS},     {61, ENODATA},    {62, ETIMEDOUT}, {75, EOVERFLOW},
+        {95, EOPNOTSUPP}, {98, EADDRINUSE}, {107, ENOTCONN}, {110, ETIMEDOUT},
+    };
+
+    if (result >= -SAME_NUMBERS)
         return (int)result;
-    if (result >= -34)
-        return (int)result; /* the same numbers since Unix V7 */
-    switch (-result) {
-    case XEN_NUMBER_ENOSYS:
-        return -ENOSYS;
-    case XEN_NUMBER_ENODATA:
-        return -ENODATA;
-    case XEN_NUMBER_ETIME:
-    case XEN_NUMBER_ETIMEDOUT:
-        return -ETIMEDOUT;
-    case XEN_NUMBER_EOVERFLOW:
-        return -EOVERFLOW;
-    case XEN_NUMBER_EOPNOTSUPP:
-        return -EOPNOTSUPP;
-    case XEN_NUMBER_EADDRINUSE:
-        return -EADDRINUSE;
-    case XEN_NUMBER_ENOTCONN:
-        return -ENOTCONN;
-    default:
-        return -EIO;
+    for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (-result == numbers[i].xen)
+            return -numbers[i].newlib;
     }
+    return -EIO;
 }

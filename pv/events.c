@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-#define PORTS 128 /* far more than one guest's devices need; a multiple of 64 */
+#define PORTS 64 /* more than one guest's devices need */
 #define BITS_PER_WORD 64
 
 static struct {
@@ -43,7 +43,7 @@ static void handle_port(unsigned port)
  * Called with events masked. The order is the ABI's: the hypervisor sets pending bit, selector bit,
  * upcall_pending; we take them down in the opposite order, each before looking at the next.
  */
-void pv_event_dispatch(struct trap_frame *frame)
+void pv_event_dispatch(void)
 {
     struct shared_info *shared = pv_shared();
     struct vcpu_info *vcpu = pv_vcpu();
@@ -57,15 +57,14 @@ void pv_event_dispatch(struct trap_frame *frame)
 
             words &= words - 1;
             /* Read once: a port that fires again sets its selector bit again. */
-            xen_ulong_t ports =
-                __atomic_load_n(&shared->evtchn_pending[word], __ATOMIC_SEQ_CST) &
-                ~__atomic_load_n(&shared->evtchn_mask[word], __ATOMIC_SEQ_CST);
+            xen_ulong_t ports = __atomic_load_n(&shared->evtchn_pending[word], __ATOMIC_SEQ_CST) &
+                                ~__atomic_load_n(&shared->evtchn_mask[word], __ATOMIC_SEQ_CST);
 
             for (; ports; ports &= ports - 1)
                 handle_port(word * BITS_PER_WORD + (unsigned)__builtin_ctzl(ports));
         }
     }
-    kernel_event_exit(frame);
+    kernel_event_exit();
 }
 
 /* Takes over a port that the hypervisor bound. Events are masked, so none was missed. */
@@ -104,6 +103,15 @@ int pv_event_bind_ipi(event_handler_t *fn, void *arg, event_port_t *port)
 
     if (!error)
         error = adopt(bind.port, fn, arg, port);
+    pv_events_restore(unmask);
+    return error;
+}
+
+int pv_event_bind_port(event_port_t bound, event_handler_t *fn, void *arg, event_port_t *port)
+{
+    bool unmask = pv_events_mask();
+    int error = adopt(bound, fn, arg, port);
+
     pv_events_restore(unmask);
     return error;
 }

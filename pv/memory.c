@@ -52,8 +52,8 @@ const uint64_t *pv_boot_table(vaddr_t va, unsigned level, pfn_t *frame)
 
     *frame = boot_pfn(root_table);
     for (unsigned at = 4; table && at > level; at--)
-        table = table_behind(table[va.n >> (PAGE_SHIFT + 9 * (at - 1)) & (TABLE_ENTRIES - 1)],
-                             frame);
+        table =
+            table_behind(table[va.n >> (PAGE_SHIFT + 9 * (at - 1)) & (TABLE_ENTRIES - 1)], frame);
     return table;
 }
 

@@ -44,8 +44,8 @@ static void send(void)
         queue.invalidates[0] = (struct mmuext_op){.cmd = MMUEXT_TLB_FLUSH_LOCAL};
         count = add_call(calls, count, __HYPERVISOR_mmuext_op, queue.invalidates, 1);
     } else if (queue.nr_invalidates) {
-        count = add_call(calls, count, __HYPERVISOR_mmuext_op, queue.invalidates,
-                         queue.nr_invalidates);
+        count =
+            add_call(calls, count, __HYPERVISOR_mmuext_op, queue.invalidates, queue.nr_invalidates);
     }
     queue.nr_clears = queue.nr_updates = queue.nr_invalidates = 0;
     if (!count)
@@ -66,12 +66,17 @@ void pv_mmu_clear(pfn_t frame)
         (struct mmuext_op){.cmd = MMUEXT_CLEAR_PAGE, .arg1.mfn = pv_mfn(frame).n};
 }
 
-void pv_mmu_set(pfn_t table, unsigned index, uint64_t entry)
+maddr_t pv_mmu_slot(pfn_t table, unsigned index)
+{
+    return (maddr_t){pv_mfn(table).n << PAGE_SHIFT | index * sizeof(uint64_t)};
+}
+
+void pv_mmu_set(maddr_t slot, uint64_t entry)
 {
     if (queue.nr_updates == PV_MMU_BATCH)
         send();
     queue.updates[queue.nr_updates++] = (struct mmu_update){
-        .ptr = pv_mfn(table).n << PAGE_SHIFT | index * sizeof(uint64_t) | MMU_NORMAL_PT_UPDATE,
+        .ptr = slot.n | MMU_NORMAL_PT_UPDATE,
         .val = entry,
     };
 }

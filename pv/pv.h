@@ -2,9 +2,9 @@
  * The guest's whole view of the hypervisor: the one header of pv/ that kernel/ includes.
  *
  * Everything here works on any hypervisor that speaks the Xen PV ABI (Xen's public headers, cited
- * in the sources of pv/). Guest code runs in ring 3; what looks like an interrupt is an event, delivered on the
- * current stack while events are unmasked. Functions return 0 or a negative errno (newlib's
- * numbers) unless said otherwise. None of them sleeps except pv_block.
+ * in the sources of pv/). Guest code runs in ring 3; what looks like an interrupt is an event,
+ * delivered on the current stack while events are unmasked. Functions return 0 or a negative errno
+ * (newlib's numbers) unless said otherwise. None of them sleeps except pv_block.
  */
 #ifndef PV_PV_H
 #define PV_PV_H
@@ -45,7 +45,8 @@ struct pv_boot {
     char hypervisor[33];  /* start_info.magic, "xen-4.17-x86_64" or Parvus's own */
     bool initial_domain;  /* dom0: it may use the console and physical devices */
     bool wx_enforced;     /* PARVUS_FEATURE_WX: segments came with their own protections */
-    bool status_reported; /* PARVUS_FEATURE_EXIT_STATUS: pv_shutdown's status reaches the host */
+    bool status_latched;  /* PARVUS_FEATURE_EXIT_STATUS: the hypervisor takes the exit status */
+    bool status_reported; /* pv_shutdown's status reaches the host, by whatever way */
 };
 extern struct pv_boot pv_boot;
 
@@ -82,8 +83,10 @@ const uint64_t *pv_boot_table(vaddr_t va, unsigned level, pfn_t *frame);
 
 /* Zeroes a frame that is mapped writable nowhere (a page table to be). */
 void pv_mmu_clear(pfn_t frame);
-/* Writes entry `index` of the page table in frame `table`. */
-void pv_mmu_set(pfn_t table, unsigned index, uint64_t entry);
+/* Where entry `index` of the page table in frame `table` is; the next entry is 8 bytes behind. */
+maddr_t pv_mmu_slot(pfn_t table, unsigned index);
+/* Writes an entry of a page table. */
+void pv_mmu_set(maddr_t slot, uint64_t entry);
 /* Asks that the next flush forgets the translation of va. */
 void pv_mmu_invalidate(vaddr_t va);
 int pv_mmu_flush(void);
@@ -115,9 +118,9 @@ struct trap_frame {
 #define RFLAGS_IF 0x200ull /* in a saved frame: events were unmasked */
 
 /* Supplied by the kernel. */
-_Noreturn void kernel_main(void);             /* on the boot stack, events masked */
-void kernel_trap(struct trap_frame *frame);   /* exception, events masked; returns to frame */
-void kernel_event_exit(struct trap_frame *frame); /* after the handlers of an event, masked */
+_Noreturn void kernel_main(void);           /* on the boot stack, events masked */
+void kernel_trap(struct trap_frame *frame); /* exception, events masked; returns to frame */
+void kernel_event_exit(void);               /* after the handlers of an event, masked */
 
 /* The address that the last page fault on this vCPU could not reach. */
 uintptr_t pv_fault_address(void);
@@ -182,6 +185,8 @@ enum pv_virq { PV_VIRQ_TIMER = 0, PV_VIRQ_CONSOLE = 2 };
  * the hypervisor (-EEXIST: already bound; -EPERM: not allowed to this domain). */
 int pv_event_bind_virq(enum pv_virq virq, event_handler_t *fn, void *arg, event_port_t *port);
 int pv_event_bind_ipi(event_handler_t *fn, void *arg, event_port_t *port);
+/* A port that the tool stack bound; *port is set to it. */
+int pv_event_bind_port(event_port_t bound, event_handler_t *fn, void *arg, event_port_t *port);
 int pv_event_close(event_port_t port);
 int pv_event_send(event_port_t port);
 
@@ -210,9 +215,12 @@ int pv_set_fault_stack(void *top);
 void pv_console_write(const char *text, size_t bytes);
 /* Bytes read, 0 if none wait, or -errno. */
 int pv_console_read(char *buffer, size_t bytes);
+/* Raises an event when there is something to read. -EPERM: this domain has no console input. */
+int pv_console_bind(event_handler_t *fn, void *arg, event_port_t *port);
 
-enum pv_shutdown { PV_SHUTDOWN_EXIT, PV_SHUTDOWN_CRASH };
-/* Ends the domain; status 0..255 reaches the host where pv_boot.status_reported. */
+enum pv_shutdown { PV_SHUTDOWN_EXIT, PV_SHUTDOWN_CRASH, PV_SHUTDOWN_OUT_OF_MEMORY };
+/* Ends the domain. The status (0..255, of an exit only) reaches the host where
+ * pv_boot.status_reported says so. */
 _Noreturn void pv_shutdown(enum pv_shutdown how, unsigned status);
 
 #endif

@@ -6,6 +6,8 @@
 #include "pv/shared.h"
 
 #include "pv/abi.h"
+#include "pv/domu.h"
+#include "pv/report.h"
 
 struct pv_boot pv_boot;
 
@@ -55,10 +57,13 @@ _Noreturn void pv_start(struct start_info *si)
     pv_boot.command_line[MAX_GUEST_CMDLINE - 1] = 0;
     pv_boot.initial_domain = si->flags & SIF_INITDOMAIN;
     pv_boot.wx_enforced = features & PARVUS_FEATURE_WX;
-    pv_boot.status_reported = features & PARVUS_FEATURE_EXIT_STATUS;
     copy_text(pv_boot.hypervisor, si->magic, sizeof(pv_boot.hypervisor));
 
     pv_memory_init(si);
+    pv_console_ring_init(si);
+    pv_store_init(si);
+    pv_boot.status_latched = features & PARVUS_FEATURE_EXIT_STATUS;
+    pv_boot.status_reported = pv_boot.status_latched || pv_report_init();
     pv_traps_init();
     kernel_main();
 }

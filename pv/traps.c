@@ -20,15 +20,22 @@ void pv_traps_init(void)
         uint8_t vector, flags;
         const char *entry;
     } entries[] = {
-        {0, MASK_EVENTS, pv_trap_0},   {1, MASK_EVENTS, pv_trap_1},
+        {0, MASK_EVENTS, pv_trap_0},
+        {1, MASK_EVENTS, pv_trap_1},
         {3, MASK_EVENTS | FROM_SOFTWARE, pv_trap_3},
         {4, MASK_EVENTS | FROM_SOFTWARE, pv_trap_4},
-        {5, MASK_EVENTS, pv_trap_5},   {6, MASK_EVENTS, pv_trap_6},
-        {7, MASK_EVENTS, pv_trap_7},   {8, MASK_EVENTS, pv_trap_8},
-        {10, MASK_EVENTS, pv_trap_10}, {11, MASK_EVENTS, pv_trap_11},
-        {12, MASK_EVENTS, pv_trap_12}, {13, MASK_EVENTS, pv_trap_13},
-        {14, MASK_EVENTS, pv_trap_14}, {16, MASK_EVENTS, pv_trap_16},
-        {17, MASK_EVENTS, pv_trap_17}, {19, MASK_EVENTS, pv_trap_19},
+        {5, MASK_EVENTS, pv_trap_5},
+        {6, MASK_EVENTS, pv_trap_6},
+        {7, MASK_EVENTS, pv_trap_7},
+        {8, MASK_EVENTS, pv_trap_8},
+        {10, MASK_EVENTS, pv_trap_10},
+        {11, MASK_EVENTS, pv_trap_11},
+        {12, MASK_EVENTS, pv_trap_12},
+        {13, MASK_EVENTS, pv_trap_13},
+        {14, MASK_EVENTS, pv_trap_14},
+        {16, MASK_EVENTS, pv_trap_16},
+        {17, MASK_EVENTS, pv_trap_17},
+        {19, MASK_EVENTS, pv_trap_19},
     };
     enum { COUNT = sizeof(entries) / sizeof(entries[0]) };
     struct trap_info table[COUNT + 1]; /* the last one ends it: address 0 */

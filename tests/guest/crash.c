@@ -1,2 +1,6 @@
 #include "tests/guest/crash.h"
-int crash_run(const char *name) { (void)name; return 3; }
+int crash_run(const char *name)
+{
+    (void)name;
+    return 3;
+}

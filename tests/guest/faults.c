@@ -12,9 +12,7 @@ static const char rodata[16] = "read only";
 static uint8_t data[16] = {0xc3}; /* ret */
 static const uint8_t ret = 0xc3;
 
-static void just_return(void)
-{
-}
+static void just_return(void) {}
 
 static void nothing(void *unused)
 {
@@ -78,16 +76,16 @@ TEST(fault_execute_data, "Data, constants, stack, heap and mapped memory cannot 
 static void divide(void *unused)
 {
     (void)unused;
-    asm volatile("xor %%edx, %%edx; mov $1, %%eax; xor %%ecx, %%ecx; div %%ecx" ::: "rax", "rcx",
-                 "rdx");
+    asm volatile("xor %%edx, %%edx; mov $1, %%eax; xor %%ecx, %%ecx; div %%ecx" ::
+                     : "rax", "rcx", "rdx");
 }
 
 /* The quotient has 65 bits. */
 static void divide_overflow(void *unused)
 {
     (void)unused;
-    asm volatile("mov $2, %%edx; xor %%eax, %%eax; mov $2, %%ecx; div %%rcx" ::: "rax", "rcx",
-                 "rdx");
+    asm volatile("mov $2, %%edx; xor %%eax, %%eax; mov $2, %%ecx; div %%rcx" ::
+                     : "rax", "rcx", "rdx");
 }
 
 TEST(fault_divide, "Division by zero and a quotient too large raise #DE.")
@@ -193,7 +191,7 @@ static __attribute__((noinline)) int recurse(int depth)
     volatile char frame[256];
 
     frame[0] = (char)depth;
-    return recurse(depth + 1) + frame[0];
+    return depth < 0 ? 0 : recurse(depth + 1) + frame[0];
 }
 
 static void overflow(void *unused)

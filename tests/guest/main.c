@@ -114,8 +114,10 @@ static int run_all(int argc, char **argv)
             passed++;
         }
     }
+    if (passed + failures + skipped == 0)
+        print("tests: no id begins with any of the arguments\n");
     print("tests: %u passed, %u failed, %u skipped\n", passed, failures, skipped);
-    return failures != 0;
+    return failures || passed + skipped == 0;
 }
 
 int main(int argc, char **argv)

@@ -51,7 +51,7 @@ void access_read(void *address)
 
 void access_write(void *address)
 {
-    asm volatile("lock orb $0, (%0)" ::"r"(address) : "memory");
+    asm volatile("movb $0, (%0)" ::"r"(address) : "memory");
 }
 
 void access_call(void *address)
@@ -126,6 +126,14 @@ uint64_t ms_from_now(uint64_t ms)
 void sleep_ms(uint64_t ms)
 {
     thread_sleep_until(ms_from_now(ms));
+}
+
+void settle(void)
+{
+    int priority = thread_priority(thread_self());
+
+    thread_set_priority(thread_self(), THREAD_PRIORITY_LOW);
+    thread_set_priority(thread_self(), priority);
 }
 
 uint64_t free_pages(void)

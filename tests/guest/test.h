@@ -11,8 +11,8 @@
  * function that returns why the test cannot run here, or NULL; such a test counts as skipped.
  *
  * CHECK... note a failure and go on, REQUIRE... note it and return from the function (which returns
- * void). Both may be used in any thread, CHECK... also in event context. The first failure of a test
- * is the one reported, with file, line and values.
+ * void). Both may be used in any thread, CHECK... also in event context. The first failure of a
+ * test is the one reported, with file, line and values.
  *
  * No test depends on how fast anything is: hosts may be slow, busy, or counting instructions.
  */
@@ -53,7 +53,13 @@ void test_fail(const char *file, int line, const char *format, ...)
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
 
 /* Each is an expression: whether it held. */
-#define CHECK(condition) ((condition) ? true : (FAIL("%s", #condition), false))
+#define CHECK(condition)                                                                           \
+    ({                                                                                             \
+        const bool held_ = (condition);                                                            \
+        if (!held_)                                                                                \
+            FAIL("%s", #condition);                                                                \
+        held_;                                                                                     \
+    })
 #define CHECK_COMPARED(a, operator, b)                                                             \
     ({                                                                                             \
         const int64_t a_ = (int64_t)(a), b_ = (int64_t)(b);                                        \
@@ -103,7 +109,7 @@ bool test_page_faults(const char *file, int line, void (*fn)(void *), void *arg,
 
 /* What such an fn does most often; arg is the address. */
 void access_read(void *address);  /* one byte */
-void access_write(void *address); /* one byte, with itself where it can be read */
+void access_write(void *address); /* one byte, with 0 */
 void access_call(void *address);
 
 /* --- Where this runs ------------------------------------------------------------------------ */
@@ -127,12 +133,17 @@ uint64_t scaled(uint64_t count);
 struct random {
     uint64_t state;
 };
-#define RANDOM(seed) {(seed)}
+#define RANDOM(seed)                                                                               \
+    {                                                                                              \
+        (seed)                                                                                     \
+    }
 uint32_t random_next(struct random *r);
 uint32_t random_below(struct random *r, uint32_t limit);
 
 uint64_t ms_from_now(uint64_t ms); /* a clock_monotonic_ns() deadline */
 void sleep_ms(uint64_t ms);
+/* Lets all other threads run until each of them waits for something, or has ended. */
+void settle(void);
 uint64_t free_pages(void);
 
 #endif

@@ -12,14 +12,19 @@ from framework import FAILED, PASSED, Result
 
 HYPERVISOR = os.path.join(BUILD, "boot", "parvus-hypervisor.img")
 PT_NULL, PT_LOAD, PT_NOTE = 0, 1, 4
+XEN_ELFNOTE_ENTRY = 1
 PAGE_BYTES = 4096
+
+
+def stripped(app):
+    return f"{os.path.splitext(app_image(app))[0]}.stripped.elf"
 
 
 class Elf:
     """A guest's bytes, with access to the fields of its headers (ELF64; elf(5))."""
 
     FILE = {"class": ("B", 4), "data": ("B", 5), "version": ("B", 6), "type": ("H", 16),
-            "machine": ("H", 18), "entry": ("Q", 24), "phoff": ("Q", 32), "phentsize": ("H", 54),
+            "machine": ("H", 18), "phoff": ("Q", 32), "phentsize": ("H", 54),
             "phnum": ("H", 56)}
     SEGMENT = {"type": ("I", 0), "flags": ("I", 4), "offset": ("Q", 8), "vaddr": ("Q", 16),
                "paddr": ("Q", 24), "filesz": ("Q", 32), "memsz": ("Q", 40)}
@@ -93,6 +98,13 @@ def lengthen_note(elf):
     struct.pack_into("<I", elf.bytes, elf.get_segment(elf.segments(PT_NOTE)[0], "offset"), 2**32 - 1)
 
 
+def move_entry(elf):
+    """The entry point is a note (XEN_ELFNOTE_ENTRY); each note is its name's and its value's size,
+    its type, the name, the value."""
+    header = struct.pack("<III", 4, 8, XEN_ELFNOTE_ENTRY) + b"Xen\0"
+    struct.pack_into("<Q", elf.bytes, elf.bytes.index(header) + len(header), 0x10)
+
+
 # id, what is wrong, the change, words that the message has.
 BAD = [
     ("empty", "is empty", cut(0), ""),
@@ -106,7 +118,7 @@ BAD = [
     ("type", "is an object file", lambda elf: elf.set(type=1), ""),
     ("header-size", "has program headers of a wrong size", lambda elf: elf.set(phentsize=32), ""),
     ("headers-far", "has program headers past its end", lambda elf: elf.set(phoff=2**64 - 8), ""),
-    ("entry", "has an entry point outside its memory", lambda elf: elf.set(entry=0x10), ""),
+    ("entry", "has an entry point outside its memory", move_entry, ""),
     ("no-load", "has nothing to load", drop_loads, ""),
     ("no-notes", "has no Xen notes", drop_notes, ""),
     ("other-notes", "has notes, but not Xen's", rename_notes, ""),
@@ -129,7 +141,7 @@ HOSTS = ["tcg-microvm", "kvm-microvm"]
 
 def bad_guest(name, sentence, change, words):
     def run(host):
-        elf = Elf(f"{os.path.splitext(app_image('hello'))[0]}.stripped.elf")
+        elf = Elf(stripped("hello"))
         change(elf)
         path = os.path.join(scratch("bad-images"), f"{name}.{host}.elf")
         with open(path, "wb") as file:
@@ -162,19 +174,21 @@ register("bad-modules-none", "A hypervisor without guest and modules says so in 
 
 
 def five_modules(host):
-    guest = f"{os.path.splitext(app_image('hello'))[0]}.stripped.elf"
     return refused("bad-modules-five", host, "module", HYPERVISOR,
-                   [f"--qemu=-initrd {','.join([guest] * 5)}"])
+                   [f"--qemu=-initrd {','.join([stripped('hello')] * 5)}"])
 
 
 register("bad-modules-five", "Five modules are refused in one line.", list(hosts.MULTIBOOT),
          five_modules)
 
+register("bad-memory", "A guest that does not fit into memory is refused in one line.", HOSTS,
+         lambda host: refused("bad-memory", host, "memory", HYPERVISOR,
+                              ["--initrd", stripped("hello"), "--mem", "1200K"]))
+
 for case, sentence, options, case_hosts in [
-        ("cpu-32", "without long mode", ["--qemu=-cpu qemu32"], ["tcg-microvm", "tcg-q35-multiboot"]),
-        ("cpu-nx", "without NX", ["--qemu=-cpu qemu64,-nx"], ["tcg-microvm", "tcg-q35-multiboot"]),
-        ("cpu-apic", "without local APIC", ["--qemu=-cpu qemu64,-apic"], ["tcg-q35"]),
-        ("memory", "with 640 KiB of memory", ["--mem", "640K"], HOSTS)]:
-    register(f"bad-{case}", f"A machine {sentence} is refused in one line.", case_hosts,
+        ("cpu-32", "long mode", ["--qemu=-cpu qemu32"], ["tcg-microvm", "tcg-q35-multiboot"]),
+        ("cpu-nx", "NX", ["--qemu=-cpu qemu64,-nx"], ["tcg-microvm", "tcg-q35-multiboot"]),
+        ("cpu-apic", "local APIC", ["--qemu=-cpu qemu64,-apic"], ["tcg-q35"])]:
+    register(f"bad-{case}", f"A processor without {sentence} is refused in one line.", case_hosts,
              lambda host, case=case, options=options:
-             refused(f"bad-{case}", host, "", app_image("hello"), options))
+             refused(f"bad-{case}", host, "CPU", app_image("hello"), options))

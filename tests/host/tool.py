@@ -154,6 +154,7 @@ def check_options():
     image = fake_image("options", exit_line="exit 0")
     for options, pattern in [
             (["--mem", "64"], "--mem: '64' is not a size"), (["--mem", "0K"], "--mem: '0K'"),
+            (["--mem", "640K"], "--mem 640K is too little"),
             (["--smp", "0"], "--smp: '0'"), (["--smp", "2"], "--smp 2 is not supported yet"),
             (["--net", "wifi"], "--net: 'wifi'"), (["--net", "user"], "--net user is not supported yet"),
             (["--net", "tap:t0"], "--net tap:t0 is not supported yet"),

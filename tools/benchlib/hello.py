@@ -1,4 +1,6 @@
 """What hello costs: size, memory, instructions of each phase of the boot, hypercalls, start-up."""
+import bisect
+import collections
 import os
 import re
 import statistics
@@ -10,12 +12,15 @@ import time
 from parvuslib import images, qemu
 from parvuslib.main import make_parser
 
-from .counter import Counter
+from .plot import bars
+from .trace import Trace
 
 FLOOR = os.path.join(os.path.dirname(os.path.realpath(__file__)), "floor.S")
 MEMORY = "64M"  # where instructions are counted
 MEMORY_STEP_KIB = 8  # QEMU rounds memory up to this
 TIMED_RUNS, QUICK_RUNS = 25, 7
+NR_FUNCTIONS = 15  # that are shown
+FIRMWARE = "(firmware)"
 
 # The boot in order: what begins, the file with its symbol ("image": hypervisor, "guest") and the
 # symbol. A phase lasts until the next one begins.
@@ -42,7 +47,7 @@ HYPERCALL_NAME = re.compile(r"#define __HYPERVISOR_(\w+) +([0-9]+)$", re.MULTILI
 def measure(quick):
     image = images.Image(os.path.join(images.build_folder(), "apps", "hello", "hello.img"))
     with tempfile.TemporaryDirectory(prefix="parvus-bench-") as folder:
-        counts, calls = count_boot(image, folder)
+        counts, calls, functions = count_boot(image, folder)
         runs = QUICK_RUNS if quick else TIMED_RUNS
         floor, start = time_starts([build_floor(folder), image.path], runs)
     order = [*(name for name, *_ in PHASES), EXIT]
@@ -55,6 +60,7 @@ def measure(quick):
         "instructions_to_main": counts[MAIN] - counts[ENTRY],
         "instructions_to_exit": counts[EXIT] - counts[ENTRY],
         "phases": {name: counts[after] - counts[name] for name, after in zip(order, order[1:])},
+        "functions": functions,
         "hypercalls": calls,
         "timed_runs": runs,
         "floor_ms": floor,
@@ -66,7 +72,7 @@ def command(path, *options):
     """QEMU's command line for an image on microvm without KVM."""
     parsed = make_parser().parse_args(["run", "--accel", "tcg", *options, path])
     parsed.arguments = []
-    with images.Files() as files:
+    with images.Files() as files:  # PVH needs no files
         return qemu.command_line(parsed, images.Image(path), files)
 
 
@@ -85,31 +91,34 @@ def hypercall_names():
 
 
 def count_boot(image, folder):
-    """Instructions from power-on to the begin of each phase and to the last hypercall, the exit;
-    and how often each hypercall was made."""
+    """Instructions from power-on to the beginning of each phase and to the last hypercall, which is
+    the exit; how often each hypercall was made; and instructions by function."""
     tables = {"image": symbols(image.debug), "guest": symbols(image.guest)}
-    phases = {}
+    trace = Trace(command(image.path, "--icount", "--mem", MEMORY), folder)
+    counts = {}
     for name, file, symbol in PHASES:
         if symbol not in tables[file]:
             sys.exit(f"tools/bench: no symbol {symbol} in the {file}: mend PHASES")
-        phases[tables[file][symbol]] = name
-    page = tables["guest"]["hypercall_page"]
-    calls_at = {page + HYPERCALL_BYTES * number: name for number, name in hypercall_names().items()}
-    counts, calls = {}, {}
-    with Counter(command(image.path, "--icount", "--mem", MEMORY), folder) as counter:
-        for address in [*phases, *calls_at]:
-            counter.stop_at(address)
-        while (address := counter.run()) is not None:
-            if address in phases:
-                counts.setdefault(phases[address], counter.count())
-                counter.forget(address)
-            elif address in calls_at:
-                counts[EXIT] = counter.count()
-                calls[calls_at[address]] = calls.get(calls_at[address], 0) + 1
-    missing = [name for name in [*phases.values(), EXIT] if name not in counts]
-    if missing:
-        sys.exit(f"tools/bench: hello never got to: {', '.join(missing)}")
-    return counts, calls
+        if tables[file][symbol] not in trace.first:
+            sys.exit(f"tools/bench: hello never got to {symbol}")
+        counts[name] = trace.first[tables[file][symbol]]
+    calls = {}
+    for number, name in hypercall_names().items():
+        address = tables["guest"]["hypercall_page"] + HYPERCALL_BYTES * number
+        if trace.times[address]:
+            calls[name] = trace.times[address]
+            counts[EXIT] = max(counts.get(EXIT, 0), trace.last[address])
+    return counts, calls, by_function(trace, tables)
+
+
+def by_function(trace, tables):
+    """Instructions executed in each function, the most expensive ones first."""
+    starts = sorted((address, name) for table in tables.values() for name, address in table.items())
+    functions = collections.Counter()
+    for address, times in trace.times.items():
+        index = bisect.bisect(starts, (address, chr(sys.maxunicode))) - 1
+        functions[starts[index][1] if index >= 0 else FIRMWARE] += times
+    return dict(functions.most_common(NR_FUNCTIONS))
 
 
 def boots(image, kib):
@@ -177,8 +186,11 @@ def tables(results):
               *((name, f"{count:,}") for name, count in results["phases"].items())]
     calls = [("hypercalls by name", ""),
              *((name, f"{count:,}") for name, count in sorted(results["hypercalls"].items()))]
-    return [main, phases, calls]
+    functions = [("instructions by function, the most expensive", ""),
+                 *((name, f"{count:,}") for name, count in results["functions"].items())]
+    return [main, phases, functions, calls]
 
 
-def bars(results):
-    return ("hello: instructions by phase of the boot", "", list(results["phases"].items()))
+def pictures(results):
+    return {"hello": bars("hello: instructions by phase of the boot", "",
+                          list(results["phases"].items()))}

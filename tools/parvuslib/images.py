@@ -14,6 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 # QEMU's -kernel enter by Multiboot; the disabled one lets it see an ELF with a PVH note.
 DISABLED_HEADER = struct.pack("<III", 0xE4524FFD, 0x00010003, 0xE4514FFB)
 MULTIBOOT_MAGIC = struct.pack("<I", 0x1BADB002)
+PT_LOAD = 1  # elf(5)
 HEADER_SEARCH_BYTES = 8192  # Multiboot 0.6.96, 3.1
 
 
@@ -64,6 +65,19 @@ def make(*arguments):
                           stdout=sys.stderr, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise UsageError(f"make {' '.join(arguments)} failed")
+
+
+def least_memory_bytes(path):
+    """Where an ELF image ends in machine memory; 0 for a file that is none."""
+    with open(path, "rb") as file:
+        header = file.read(64)
+        if len(header) < 64 or not header.startswith(b"\x7fELF\x02\x01"):
+            return 0
+        table, size, number = struct.unpack("<Q", header[32:40]) + struct.unpack("<HH", header[54:58])
+        file.seek(table)
+        segments = [file.read(size) for _ in range(number)]
+    places = [struct.unpack_from("<I20xQ8xQ", segment) for segment in segments if len(segment) == 56]
+    return max((start + length for kind, start, length in places if kind == PT_LOAD), default=0)
 
 
 class Files:

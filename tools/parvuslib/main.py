@@ -4,7 +4,7 @@ import re
 import shlex
 import sys
 
-from . import images, qemu
+from . import images, qemu, xen
 from .console import Symbols, symbolize_stream
 from .errors import USAGE_ERROR, UsageError
 from .session import Session
@@ -51,8 +51,9 @@ def make_parser():
                           "guest NAME.elf, which goes with the bare hypervisor as a module")
     run.add_argument("--accel", choices=["tcg", "kvm", "auto"], default="auto",
                      help="auto: kvm where the host has hardware virtualization, else tcg")
-    run.add_argument("--machine", choices=["microvm", "q35", "pc", "xen"],
-                     help="default: microvm with --boot pvh, else q35")
+    run.add_argument("--machine", choices=["microvm", "q35", "pc", *xen.MACHINES],
+                     help="default: microvm with --boot pvh, else q35; xen: NAME.elf as the "
+                          "initial domain of the real Xen, xen-domu: under a Linux that is")
     run.add_argument("--boot", choices=BOOTS, default="pvh", metavar="pvh|multiboot|grub[:ENTRY]",
                      help="ENTRY: mb1, mb2, module (BIOS) or uefi; default: pvh")
     run.add_argument("--mem", type=parse_memory, default="64M", metavar="SIZE",
@@ -73,6 +74,8 @@ def make_parser():
     run.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234")
     run.add_argument("--qemu", type=shlex.split, default=[], metavar="TEXT",
                      help="more options for QEMU, e.g. --qemu='-cpu Nehalem'")
+    run.add_argument("--verbose", action="store_true",
+                     help="show on stderr what Xen and dom0 say, too")
     run.add_argument("--dry-run", action="store_true",
                      help="print the command line for a shell instead")
     run.set_defaults(function=run_image)
@@ -87,7 +90,7 @@ def make_parser():
 
 def check_supported(options):
     """Refuses what the design names and no code supports yet, and what contradicts itself."""
-    later = [("--machine xen", options.machine == "xen"), ("--disk", options.disk is not None),
+    later = [("--disk", options.disk is not None),
              ("--share", options.share is not None), (f"--net {options.net}", options.net != "none"),
              (f"--smp {options.smp}", options.smp != 1)]
     for name, is_used in later:
@@ -103,7 +106,8 @@ def run_image(options):
     check_supported(options)
     image = images.resolve(options.image)
     with images.Files() as files:
-        command = qemu.command_line(options, image, files)
+        make = xen if xen.is_xen(options) else qemu
+        command = make.command_line(options, image, files)
         if options.dry_run:
             files.keep()
             print(shlex.join(command))
@@ -111,6 +115,8 @@ def run_image(options):
         if options.gdb:
             print(f"parvus: waiting for: gdb {image.guest or image.path} "
                   "-ex 'target remote localhost:1234'", file=sys.stderr)
+        if xen.is_xen(options):
+            return xen.session(command, Symbols.of_image(image), options, files).run()
         return Session(command, Symbols.of_image(image), options.timeout).run()
 
 

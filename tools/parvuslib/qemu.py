@@ -45,6 +45,20 @@ def cpu(accel):
     return "host" if has_hardware_virtualization() else "host,-arch-capabilities"
 
 
+def memory_kib(options):
+    """The guest's memory, as --mem says."""
+    return int(options.mem[:-1]) * {"K": 1, "M": 1024, "G": 1024 * 1024}[options.mem[-1]]
+
+
+def memory(options, image):
+    """What QEMU's -m gets. Where the image itself does not fit, there is nobody to say so."""
+    kib = memory_kib(options)
+    needed = -(-images.least_memory_bytes(image.path) // 1024)
+    if kib < needed:
+        raise UsageError(f"--mem {options.mem} is too little: {image.path} alone needs {needed}K")
+    return options.mem
+
+
 def machine(options):
     name = options.machine or ("microvm" if options.boot == "pvh" else "q35")
     return MICROVM if name == "microvm" else name
@@ -110,7 +124,7 @@ def command_line(options, image, files):
     """The whole command line as a list of words."""
     accel = accelerator(options)
     command = ["qemu-system-x86_64", "-accel", accel, "-cpu", cpu(accel), "-M", machine(options),
-               "-m", options.mem, "-smp", str(options.smp),
+               "-m", memory(options, image), "-smp", str(options.smp),
                "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
                "-serial", "stdio", "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4"]
     if options.icount:
