@@ -113,7 +113,6 @@ void hypercall_iret(void)
     frame->cs = GUEST_CS;
     frame->ss = GUEST_SS;
     frame->rsp = context.rsp;
-    frame->rflags =
-        (context.rflags & ~(uint64_t)(RFLAGS_IOPL | RFLAGS_NT | RFLAGS_VM)) | RFLAGS_IF | 2;
+    frame->rflags = frame_guest_rflags(context.rflags);
     this_cpu()->vcpu_info->evtchn_upcall_mask = !(context.rflags & RFLAGS_IF);
 }

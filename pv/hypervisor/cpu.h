@@ -70,6 +70,14 @@ static inline int frame_is_guest(const struct frame *frame)
     return (frame->cs & 3) == 3;
 }
 
+/* What the guest may have of the flags that it asks for; ring 3 always runs with interrupts on. */
+static inline uint64_t frame_guest_rflags(uint64_t wanted)
+{
+    const uint64_t refused = RFLAGS_IOPL | RFLAGS_NT | RFLAGS_VM;
+
+    return (wanted & 0x3fffff & ~refused) | RFLAGS_IF | 2;
+}
+
 /* GDT, TSS, IDT and the SYSCALL registers of the boot CPU. */
 void cpu_init(void);
 

@@ -74,7 +74,8 @@ static const struct stub iret_by_int3 = {
 
 static void write_page(const struct stub *stub, const struct stub *iret_stub)
 {
-    for (uint32_t i = 0; i < NR_HYPERCALLS; i++) {
+    /* The whole page, as Xen does: calls beyond the last are to be refused like any unknown one. */
+    for (uint32_t i = 0; i < PAGE_BYTES / STUB_BYTES; i++) {
         const struct stub *from = i == __HYPERVISOR_iret ? iret_stub : stub;
         uint8_t *to = page_bytes + i * STUB_BYTES;
 
@@ -108,7 +109,9 @@ int hypercall_page_fault(struct frame *frame)
     if (guest_read(saved, frame->rsp, sizeof(saved)))
         return 0;
     write_page(&by_int3, &iret_by_int3);
-    /* Undo what the stub did, and do it again. */
+    /* Undo what SYSCALL (which cleared SFMASK's flags, IF among them) and the stub did; try again.
+     */
+    frame->rflags = frame_guest_rflags(frame->r11);
     if (is_iret)
         frame->rax = *word++;
     frame->r11 = word[0];

@@ -1,6 +1,6 @@
 /*
  * A small image (PVH entry, no guest) that stands for any in the tests of tools/parvus: prints
- * MESSAGE on the serial port, then, as defined, ECHOes its input up to ^D, SPINs, or ends leaving
+ * MESSAGE on the serial port, then, as defined, says that it hears its input and ECHOes that up to ^D, SPINs, or ends leaving
  * EXIT_LINE on the exit-line port.
  */
 #define SERIAL 0x3f8
@@ -23,6 +23,10 @@ start:
     mov $(message_end - message), %ecx
     rep outsb
 #ifdef ECHO
+    mov $input_is_heard, %esi
+    mov $EXIT_LINE_PORT, %edx
+    mov $(input_is_heard_end - input_is_heard), %ecx
+    rep outsb
 echo:
     mov $SERIAL_LINE_STATUS, %edx
     in (%dx), %al
@@ -53,6 +57,11 @@ end:
 message:
     .ascii MESSAGE
 message_end:
+#ifdef ECHO
+input_is_heard:
+    .ascii "console\n"
+input_is_heard_end:
+#endif
 #ifdef EXIT_LINE
 exit_line:
     .ascii EXIT_LINE

@@ -1,7 +1,8 @@
 """One run of QEMU: starts it, connects the console, and turns its end into an exit status.
 
 The hypervisor writes how the guest ended as a line to a port that QEMU forwards to a pipe of ours:
-`exit STATUS`, `crash`, `oom` or `hypervisor`; before that, `console` once input is heard. Without an end QEMU failed, whatever its status.
+`exit STATUS`, `crash`, `oom` or `hypervisor`; before that, `console` once input is heard. Without
+an end QEMU failed, whatever its status.
 """
 import os
 import selectors
