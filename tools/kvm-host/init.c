@@ -27,7 +27,6 @@
 #include <unistd.h>
 
 #define PORT "/dev/vport0p1"
-#define QEMU "/qemu"
 #define CLOCKSOURCE "/sys/devices/system/clocksource/clocksource0/current_clocksource"
 #define NS_PER_SECOND 1000000000ull
 #define POLL_NS 10000000
@@ -47,7 +46,7 @@ struct frame {
 enum {
     // To this machine.
     FRAME_FILE = 1,  // path, 0, contents
-    FRAME_RUN = 2,   // time of day in ns, 0, folder, 0, then each argument and a 0
+    FRAME_RUN = 2,   // time of day in ns, folder, program, arguments, with a 0 after each
     FRAME_INPUT = 3, // for standard input; an empty one ends it
     // From this machine.
     FRAME_READY = 16,  // KVM is there
@@ -238,7 +237,6 @@ static int start(char *data, size_t bytes, pid_t *child, struct output *outputs,
     make_folders(folder);
     check((mkdir(folder, 0755) == 0 || errno == EEXIST) && chdir(folder) == 0, folder);
 
-    words[count++] = QEMU;
     add_output(outputs, number, ends, 1);
     add_output(outputs, number, ends, 2);
     for (char *word = folder + strlen(folder) + 1; word < end; word += strlen(word) + 1) {
@@ -257,8 +255,8 @@ static int start(char *data, size_t bytes, pid_t *child, struct output *outputs,
         dup2(input[0], 0);
         for (size_t i = 0; i < *number; i++)
             dup2(ends[i], outputs[i].fd);
-        execv(QEMU, words);
-        die(QEMU);
+        execv(words[0], words);
+        die(words[0]);
     }
     close(input[0]);
     for (size_t i = 0; i < *number; i++)

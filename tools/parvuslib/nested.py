@@ -257,7 +257,7 @@ def run_qemu(processors, arguments):
         for path in files_in(arguments):
             with open(path, "rb") as file:
                 machine.send(FRAME_FILE, os.fsencode(os.path.abspath(path)) + b"\0" + file.read())
-        words = [str(time.time_ns()), os.getcwd(), *arguments]
+        words = [str(time.time_ns()), os.getcwd(), shutil.which(QEMU), *arguments]
         machine.send(FRAME_RUN, b"".join(os.fsencode(word) + b"\0" for word in words))
         machine.input = STDIN
         try:
