@@ -16,23 +16,40 @@
 
 #define CPUID_1_ECX_OSXSAVE (1u << 27)
 #define XCR0_X87_SSE 0x3ull
+/*
+ * What is kept: x87, SSE, AVX and AVX-512, at most 2.7 KiB. Not AMX's tiles, which alone would fill
+ * a stack; a host may show them enabled although no program asked for them.
+ */
+#define XCR0_KEPT 0xe7ull
+#define FIRST_EXTENDED 2
+#define LAST_KEPT 7
 
 static uint64_t xsave_mask; /* 0: fxsave */
 static size_t area_bytes = FXSAVE_BYTES;
 
-static void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *ebx, uint32_t *ecx)
+static void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *eax, uint32_t *ebx, uint32_t *ecx)
 {
-    uint32_t eax = leaf, edx;
+    uint32_t edx;
 
+    *eax = leaf;
     *ecx = subleaf;
-    asm volatile("cpuid" : "+a"(eax), "=b"(*ebx), "+c"(*ecx), "=d"(edx));
+    asm volatile("cpuid" : "+a"(*eax), "=b"(*ebx), "+c"(*ecx), "=d"(edx));
+}
+
+/* SDM volume 1, 13.2: leaf 0xd has each component's size and offset in the standard format. */
+static size_t component_end(uint32_t component)
+{
+    uint32_t bytes, offset, ecx;
+
+    cpuid(0xd, component, &bytes, &offset, &ecx);
+    return (size_t)offset + bytes;
 }
 
 void fpu_init(void)
 {
-    uint32_t ebx, ecx, low, high;
+    uint32_t eax, ebx, ecx, low, high;
 
-    cpuid(1, 0, &ebx, &ecx);
+    cpuid(1, 0, &eax, &ebx, &ecx);
     if (!(ecx & CPUID_1_ECX_OSXSAVE))
         return;
     asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -41,9 +58,11 @@ void fpu_init(void)
     /* Xen starts a guest with x87 alone in XCR0: SSE works, but xsave would not save it. */
     if ((enabled & XCR0_X87_SSE) != XCR0_X87_SSE || enabled == XCR0_X87_SSE)
         return;
-    cpuid(0xd, 0, &ebx, &ecx);
-    xsave_mask = enabled;
-    area_bytes = ebx; /* for what is enabled in XCR0 now */
+    xsave_mask = enabled & XCR0_KEPT;
+    area_bytes = FXSAVE_BYTES + XSAVE_HEADER_BYTES;
+    for (uint32_t i = FIRST_EXTENDED; i <= LAST_KEPT; i++)
+        if ((xsave_mask >> i & 1) && component_end(i) > area_bytes)
+            area_bytes = component_end(i);
 }
 
 void fpu_preserving_switch(void)

@@ -38,7 +38,7 @@ static int64_t update(uint64_t ptr, uint64_t value)
     case MMU_PT_UPDATE_PRESERVE_AD:
         return pagetable_set(ptr & ~7ul, value, 1);
     default:
-        return ptr == ~0ul ? -EFAULT : -EINVAL; /* see guest_read_pair_in_range() */
+        return ptr == ~0ul ? -EFAULT : -ENOSYS; /* see guest_read_pair_in_range() */
     }
 }
 
@@ -170,7 +170,7 @@ static int64_t do_mmuext(const struct mmuext_op *op)
     case MMUEXT_NEW_USER_BASEPTR: /* there is no guest user mode to have one */
         return frame.n == 0 ? 0 : -EOPNOTSUPP;
     default:
-        return -EOPNOTSUPP;
+        return -ENOSYS;
     }
 }
 

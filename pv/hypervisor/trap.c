@@ -114,18 +114,22 @@ void trap_deliver(struct frame *frame, unsigned int vector, uint64_t error_code)
 }
 
 /*
- * INT n out of ring 3 raises #GP with the vector in the error code (no gate lets it through): the
- * guest's trap table decides instead.
+ * INT n out of ring 3 raises #GP, as no gate lets it through: the guest's trap table decides
+ * instead. The vector is read from the instruction, since QEMU's TCG gets the error code wrong in
+ * 64-bit mode (16 * n + 2 instead of 8 * n + 2); what the guest is told is mended, too.
  */
 static int deliver_software_interrupt(struct frame *frame)
 {
-    unsigned int vector = (uint32_t)frame->error >> 3;
+    uint8_t code[2]; /* CD ib */
     int is_idt_not_external = (frame->error & 7) == 2;
 
-    if (!is_idt_not_external || vector >= NR_TRAPS || !this_vcpu()->traps[vector].address)
+    if (!is_idt_not_external || guest_read(code, frame->rip, sizeof(code)) || code[0] != 0xcd)
         return 0;
-    frame->rip += 2; /* CD ib */
-    trap_deliver(frame, vector, 0);
+    frame->error = code[1] << 3 | 2;
+    if (!this_vcpu()->traps[code[1]].address)
+        return 0;
+    frame->rip += sizeof(code);
+    trap_deliver(frame, code[1], 0);
     return 1;
 }
 

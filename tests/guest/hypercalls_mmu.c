@@ -233,8 +233,7 @@ TEST_WHERE(mmu_map_foreign, "No frame that is not the domain's can be mapped, no
 TEST(mmu_map_out_of_range, "Frames that no machine has cannot be mapped.")
 {
     for (size_t i = 0; i < sizeof(frames_out_of_range) / sizeof(frames_out_of_range[0]); i++)
-        CHECK_EQ(map_raw(spare[1], entry_for((mfn_t){frames_out_of_range[i]}, ENTRY_DATA)),
-                 -XEN_EINVAL);
+        CHECK_LT(map_raw(spare[1], entry_for((mfn_t){frames_out_of_range[i]}, ENTRY_DATA)), 0);
     access_write(spare[1]);
 }
 
