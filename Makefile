@@ -86,16 +86,22 @@ LINK_COMMON = -nostdlib -static --gc-sections --build-id=none --fatal-warnings \
 LINK_GUEST = $(LINK_COMMON)
 LINK_HYPERVISOR = $(LINK_COMMON) -no-pie
 
+# Our own code is compiled for size, except for these, which run on every hypercall, event, lock and
+# switch.
+FAST_SOURCES := pv/hypervisor/event.c pv/hypervisor/mmu_op.c pv/hypervisor/pagetable.c \
+    pv/clock.c pv/events.c pv/mmu.c kernel/page.c kernel/pagetable.c kernel/sched.c kernel/sync.c
+for_size = $(if $(filter kernel libc-glue hypervisor,$(1)),$(if $(filter $(FAST_SOURCES),$(2)),,-Os))
+
 # $(call stamp,TEXT): the recipe of a file that changes when TEXT does, so that what depends on it
 # is rebuilt when flags or the list of sources change.
 stamp = @mkdir -p $(@D) && printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || \
     printf '%s\n' '$(subst ','\'',$(1))' > $@
 
 $(B)/flags/%: FORCE | $(PACKAGES_BUILD)
-	$(call stamp,$(CC) $(shell $(CC) -dumpfullversion) $(FLAGS_$*) $(LINK_COMMON) $(SOURCES_$*))
+	$(call stamp,$(CC) $(shell $(CC) -dumpfullversion) $(FLAGS_$*) $(LINK_COMMON) $(SOURCES_$*) $(FAST_SOURCES))
 
 # $(call compile,CLASS,SOURCE): one object, with the headers it depends on beside it.
-compile = $(Q)mkdir -p $(@D) && $(CC) $(FLAGS_$(1)) $(3) -MMD -MP -MF $(@:.o=.d) -c -o $@ $(2)
+compile = $(Q)mkdir -p $(@D) && $(CC) $(FLAGS_$(1)) $(call for_size,$(1),$(2)) $(3) -MMD -MP -MF $(@:.o=.d) -c -o $@ $(2)
 
 # ---- shared objects: kernel, libc glue, hypervisor -----------------------------------------------
 

@@ -50,11 +50,10 @@ SECTIONS
     .data : AT(ADDR(.data) - HYPERVISOR_BASE) { *(.data .data.*) } :data
     /* The guest's bytes are needed only until the domain is built; then their frames are its. */
     .guest : AT(ADDR(.guest) - HYPERVISOR_BASE) {
-        . = ALIGN(4096);
+        . = ALIGN(16);
         guest_start = .;
         KEEP(*(.guest))
         guest_end = .;
-        . = ALIGN(4096);
     } :data
     image_load_end = .;
     .bss (NOLOAD) : AT(ADDR(.bss) - HYPERVISOR_BASE) {

@@ -19,12 +19,7 @@
 struct spinlock sched_lock;
 struct thread_list sched_all_threads = LIST_HEAD_INITIALIZER(sched_all_threads);
 
-static struct cpu cpus[1];
-
-struct cpu *this_cpu(void)
-{
-    return &cpus[pv_cpu()];
-}
+struct cpu sched_cpus[1];
 
 struct thread *thread_self(void)
 {

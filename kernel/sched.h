@@ -62,7 +62,12 @@ struct cpu {
     uint64_t poll_ns; /* how long the idle loop polls before it blocks */
     uint64_t idle_since_ns;
 };
-struct cpu *this_cpu(void);
+extern struct cpu sched_cpus[1];
+
+static inline struct cpu *this_cpu(void)
+{
+    return &sched_cpus[pv_cpu()];
+}
 
 /* All of these: sched_lock held. */
 void sched_make_ready(struct thread *t); /* of a thread in no queue */

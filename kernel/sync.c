@@ -2,8 +2,9 @@
  * Mutexes, condition variables, semaphores.
  *
  * Callers: threads; semaphore_post also event handlers. Ring 3. Lock: sched_lock, which protects
- * the contents of all of them. A released mutex is handed to the first waiter directly, so nobody
- * overtakes it.
+ * the contents of all of them, but for a mutex's state word: that changes by compare-and-exchange,
+ * so that a mutex nobody waits for costs no more than that. A released mutex is handed to the first
+ * waiter directly, so nobody overtakes it.
  */
 #include "kernel/sync.h"
 
@@ -11,6 +12,12 @@
 #include <stddef.h>
 
 #include "kernel/sched.h"
+
+/*
+ * A mutex's state: its owner's address, plus this bit if the owner must look for waiters when it
+ * unlocks. The bit is set and the mutex handed over with sched_lock held only.
+ */
+#define CONTENDED 1ul
 
 void mutex_init(struct mutex *m)
 {
@@ -22,21 +29,29 @@ void mutex_init_recursive(struct mutex *m)
     *m = (struct mutex)MUTEX_INIT_RECURSIVE;
 }
 
-bool mutex_is_mine(const struct mutex *m)
+static uintptr_t self_state(void)
 {
-    return m->owner == thread_self();
+    return (uintptr_t)this_cpu()->current;
 }
 
-/* sched_lock held. 0: ours now; -EBUSY: another's; -EDEADLK: ours already, not recursive. */
-static int take(struct mutex *m)
+/* Acquire pairs with the release of whoever unlocked; both ways are one locked instruction. */
+static inline bool exchange(struct mutex *m, uintptr_t from, uintptr_t to)
 {
-    struct thread *self = thread_self();
+    return __atomic_compare_exchange_n(&m->state, &from, to, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
 
-    if (!m->owner) {
-        m->owner = self;
+bool mutex_is_mine(const struct mutex *m)
+{
+    return (__atomic_load_n(&m->state, __ATOMIC_RELAXED) & ~CONTENDED) == self_state();
+}
+
+/* 0: ours now; -EBUSY: another's; -EDEADLK: ours already, not recursive; -EAGAIN: too deep. */
+static inline int take(struct mutex *m)
+{
+    if (exchange(m, 0, self_state()))
         return 0;
-    }
-    if (m->owner != self)
+    if (!mutex_is_mine(m))
         return -EBUSY;
     if (!m->recursive)
         return -EDEADLK;
@@ -46,18 +61,38 @@ static int take(struct mutex *m)
     return 0;
 }
 
+/* sched_lock held. Takes it, or makes its owner look for us. */
+static int take_or_contend(struct mutex *m)
+{
+    for (;;) {
+        int error = take(m);
+        uintptr_t state = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
+
+        if (error != -EBUSY)
+            return error;
+        if (state && ((state & CONTENDED) || exchange(m, state, state | CONTENDED)))
+            return -EBUSY;
+    }
+}
+
 /* sched_lock held, the mutex is ours. Whoever waits first owns it when it wakes. */
 static void hand_over(struct mutex *m)
 {
+    struct thread *next = sched_wake_first(&m->waiters, 0);
+
     m->depth = 0;
-    m->owner = sched_wake_first(&m->waiters, 0);
+    __atomic_store_n(&m->state, (uintptr_t)next | (m->waiters.first ? CONTENDED : 0),
+                     __ATOMIC_RELEASE);
 }
 
 int mutex_timedlock(struct mutex *m, uint64_t deadline_ns)
 {
-    bool unmask = spin_lock(&sched_lock);
     int error = take(m);
 
+    if (error != -EBUSY)
+        return error;
+    bool unmask = spin_lock(&sched_lock);
+    error = take_or_contend(m);
     if (error == -EBUSY)
         error = sched_wait(&m->waiters, deadline_ns);
     sched_unlock(unmask);
@@ -71,26 +106,25 @@ int mutex_lock(struct mutex *m)
 
 int mutex_trylock(struct mutex *m)
 {
-    bool unmask = spin_lock(&sched_lock);
     int error = take(m);
 
-    sched_unlock(unmask);
     return error == -EDEADLK ? -EBUSY : error;
 }
 
 int mutex_unlock(struct mutex *m)
 {
-    bool unmask = spin_lock(&sched_lock);
-    int error = 0;
-
-    if (m->owner != thread_self())
-        error = -EPERM;
-    else if (m->depth)
+    if (m->depth == 0 && exchange(m, self_state(), 0))
+        return 0;
+    if (!mutex_is_mine(m))
+        return -EPERM;
+    if (m->depth) {
         m->depth--;
-    else
-        hand_over(m);
+        return 0;
+    }
+    bool unmask = spin_lock(&sched_lock);
+    hand_over(m);
     sched_unlock(unmask);
-    return error;
+    return 0;
 }
 
 void cond_init(struct cond *c)
@@ -100,17 +134,13 @@ void cond_init(struct cond *c)
 
 int cond_timedwait(struct cond *c, struct mutex *m, uint64_t deadline_ns)
 {
-    struct thread *self = thread_self();
-    bool unmask = spin_lock(&sched_lock);
-
-    if (m->owner != self) {
-        sched_unlock(unmask);
+    if (!mutex_is_mine(m))
         return -EPERM;
-    }
+    bool unmask = spin_lock(&sched_lock);
     uint32_t depth = m->depth;
     hand_over(m);
     int result = sched_wait(&c->waiters, deadline_ns);
-    if (take(m))
+    if (take_or_contend(m))
         sched_wait(&m->waiters, SCHED_FOREVER);
     m->depth = depth;
     sched_unlock(unmask);

@@ -19,8 +19,8 @@ struct wait_queue {
 };
 
 struct mutex {
-    struct thread *owner;
-    uint32_t depth; /* recursive mutexes: nested locks beyond the first */
+    uintptr_t state; /* free, or who has it: kernel/sync.c */
+    uint32_t depth;  /* recursive mutexes: nested locks beyond the first */
     bool recursive;
     struct wait_queue waiters;
 };

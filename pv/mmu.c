@@ -12,12 +12,17 @@
 #define INVALIDATES 16 /* beyond, the whole TLB goes */
 
 static struct {
-    struct mmu_update updates[PV_MMU_BATCH];
     struct mmuext_op clears[CLEARS];
     struct mmuext_op invalidates[INVALIDATES];
-    unsigned nr_updates, nr_clears, nr_invalidates;
+    unsigned nr_clears, nr_invalidates;
     int error; /* of an earlier, automatic flush */
 } queue;
+
+struct pv_mmu_queue pv_mmu_queue; /* the entry writes: also used by pv_mmu_set in pv/pv.h */
+
+_Static_assert(sizeof(pv_mmu_queue.updates[0]) == sizeof(struct mmu_update) &&
+                   MMU_NORMAL_PT_UPDATE == 0,
+               "an entry of the queue is an update request of the plain kind");
 
 static unsigned add_call(struct multicall_entry *calls, unsigned at, unsigned op, const void *list,
                          unsigned count)
@@ -30,16 +35,17 @@ static unsigned add_call(struct multicall_entry *calls, unsigned at, unsigned op
     return at + 1;
 }
 
-/* Sends what is queued; keeps the first error. */
-static void send(void)
+/* Keeps the first error. */
+void pv_mmu_send(void)
 {
     struct multicall_entry calls[3];
     unsigned count = 0;
 
     if (queue.nr_clears)
         count = add_call(calls, count, __HYPERVISOR_mmuext_op, queue.clears, queue.nr_clears);
-    if (queue.nr_updates)
-        count = add_call(calls, count, __HYPERVISOR_mmu_update, queue.updates, queue.nr_updates);
+    if (pv_mmu_queue.count)
+        count = add_call(calls, count, __HYPERVISOR_mmu_update, pv_mmu_queue.updates,
+                         pv_mmu_queue.count);
     if (queue.nr_invalidates > INVALIDATES) {
         queue.invalidates[0] = (struct mmuext_op){.cmd = MMUEXT_TLB_FLUSH_LOCAL};
         count = add_call(calls, count, __HYPERVISOR_mmuext_op, queue.invalidates, 1);
@@ -47,7 +53,7 @@ static void send(void)
         count =
             add_call(calls, count, __HYPERVISOR_mmuext_op, queue.invalidates, queue.nr_invalidates);
     }
-    queue.nr_clears = queue.nr_updates = queue.nr_invalidates = 0;
+    queue.nr_clears = pv_mmu_queue.count = queue.nr_invalidates = 0;
     if (!count)
         return;
 
@@ -61,7 +67,7 @@ static void send(void)
 void pv_mmu_clear(pfn_t frame)
 {
     if (queue.nr_clears == CLEARS)
-        send();
+        pv_mmu_send();
     queue.clears[queue.nr_clears++] =
         (struct mmuext_op){.cmd = MMUEXT_CLEAR_PAGE, .arg1.mfn = pv_mfn(frame).n};
 }
@@ -69,16 +75,6 @@ void pv_mmu_clear(pfn_t frame)
 maddr_t pv_mmu_slot(pfn_t table, unsigned index)
 {
     return (maddr_t){pv_mfn(table).n << PAGE_SHIFT | index * sizeof(uint64_t)};
-}
-
-void pv_mmu_set(maddr_t slot, uint64_t entry)
-{
-    if (queue.nr_updates == PV_MMU_BATCH)
-        send();
-    queue.updates[queue.nr_updates++] = (struct mmu_update){
-        .ptr = slot.n | MMU_NORMAL_PT_UPDATE,
-        .val = entry,
-    };
 }
 
 void pv_mmu_invalidate(vaddr_t va)
@@ -92,7 +88,7 @@ void pv_mmu_invalidate(vaddr_t va)
 
 int pv_mmu_flush(void)
 {
-    send();
+    pv_mmu_send();
     int error = queue.error;
     queue.error = 0;
     return error;

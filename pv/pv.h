@@ -85,8 +85,25 @@ const uint64_t *pv_boot_table(vaddr_t va, unsigned level, pfn_t *frame);
 void pv_mmu_clear(pfn_t frame);
 /* Where entry `index` of the page table in frame `table` is; the next entry is 8 bytes behind. */
 maddr_t pv_mmu_slot(pfn_t table, unsigned index);
+/* Sends what is queued. */
+void pv_mmu_send(void);
+
+extern struct pv_mmu_queue {
+    unsigned count;
+    struct {
+        uint64_t slot, entry; /* as struct mmu_update of xen.h */
+    } updates[PV_MMU_BATCH];
+} pv_mmu_queue;
+
 /* Writes an entry of a page table. */
-void pv_mmu_set(maddr_t slot, uint64_t entry);
+static inline void pv_mmu_set(maddr_t slot, uint64_t entry)
+{
+    if (pv_mmu_queue.count == PV_MMU_BATCH)
+        pv_mmu_send();
+    unsigned at = pv_mmu_queue.count++;
+    pv_mmu_queue.updates[at].slot = slot.n;
+    pv_mmu_queue.updates[at].entry = entry;
+}
 /* Asks that the next flush forgets the translation of va. */
 void pv_mmu_invalidate(vaddr_t va);
 int pv_mmu_flush(void);

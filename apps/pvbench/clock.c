@@ -101,7 +101,7 @@ static void by_device(const char *figure, void (*attempt)(void *), uint32_t none
     if (pv_port_enable() || fault_catch(attempt, &value, &fault))
         bench_missing(figure, "the hypervisor keeps its ports");
     else if (value == none)
-        bench_missing(figure, "this machine has none");
+        bench_missing(figure, "no device answers to this guest");
     else
         bench_loop(figure, READS, fn, NULL);
 }

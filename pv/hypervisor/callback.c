@@ -18,9 +18,9 @@ int64_t hypercall_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t sysc
 {
     struct vcpu *vcpu = this_vcpu();
 
-    if (!guest_range_is_ok(event, 1) || !guest_range_is_ok(failsafe, 1) ||
-        !guest_range_is_ok(syscall, 1))
-        return -EFAULT;
+    if (!guest_address_is_ok(event) || !guest_address_is_ok(failsafe) ||
+        !guest_address_is_ok(syscall))
+        return -EINVAL;
     vcpu->event_callback = event;
     vcpu->failsafe_callback = failsafe;
     vcpu->syscall_callback = syscall;
@@ -63,8 +63,8 @@ int64_t hypercall_callback_op(uint64_t command, uint64_t arg)
         *callback = 0;
         return 0;
     }
-    if (!guest_range_is_ok(op.address, 1))
-        return -EFAULT;
+    if (!guest_address_is_ok(op.address))
+        return -EINVAL;
     *callback = op.address;
     return 0;
 }
@@ -80,8 +80,8 @@ int64_t hypercall_stack_switch(uint64_t ss, uint64_t rsp)
 
 int64_t hypercall_set_segment_base(uint64_t which, uint64_t base)
 {
-    if ((int64_t)(base << 16) >> 16 != (int64_t)base)
-        return -EINVAL; /* not canonical */
+    if (!guest_address_is_ok(base))
+        return -EINVAL;
     switch (which) {
     case SEGBASE_FS:
         cpu_wrmsr(MSR_FS_BASE, base);

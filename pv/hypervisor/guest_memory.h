@@ -34,7 +34,13 @@ static inline int guest_range_is_ok(uint64_t addr, uint64_t bytes)
     return end >= addr && (end <= HYPERVISOR_AREA_START || addr >= HYPERVISOR_AREA_END);
 }
 
-/* The next four: for a range that guest_range_is_ok() allowed. */
+/* Canonical (SDM vol. 1, 3.3.7.1), and not the hypervisor's. */
+static inline int guest_address_is_ok(uint64_t addr)
+{
+    return (int64_t)(addr << 16) >> 16 == (int64_t)addr && guest_range_is_ok(addr, 1);
+}
+
+/* The next ones: for a range that guest_range_is_ok() allowed. */
 static inline int guest_read64_in_range(uint64_t addr, uint64_t *value)
 {
     int error = 0;

@@ -168,8 +168,12 @@ void memory_init(const struct boot_info *info, struct free_list *free)
     uint64_t frames = limit >> PAGE_SHIFT;
     uint32_t *table = memory_take(frames * sizeof(*frame_table));
 
-    for (uint64_t i = 0; i < frames; i++)
-        table[i] = FRAME_OF_TYPE(FRAME_WRITABLE);
+    uint64_t pattern = FRAME_OF_TYPE(FRAME_WRITABLE) | (uint64_t)FRAME_OF_TYPE(FRAME_WRITABLE)
+                                                           << 32;
+    uint64_t words = PAGES(frames * sizeof(*table)) * PAGE_BYTES / 8;
+    uint32_t *to = table;
+
+    __asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(pattern) : "memory");
     frame_limit = frames;
     frame_table = table;
     mark(virtual_to_machine(table), virtual_to_machine(table) + frames * sizeof(*table),
@@ -191,7 +195,7 @@ void memory_init(const struct boot_info *info, struct free_list *free)
     mark(0, PAGE_BYTES, FIXED_IO);
     mark(virtual_to_machine(image_text) - PAGE_BYTES, virtual_to_machine(guest_start),
          FIXED_HYPERVISOR);
-    mark(virtual_to_machine(image_bss), virtual_to_machine(image_end), FIXED_HYPERVISOR);
+    mark(virtual_to_machine(guest_end), virtual_to_machine(image_end), FIXED_HYPERVISOR);
 
     for (unsigned int i = 0; i < info->nr_ram; i++)
         if (info->ram[i].start < limit)
@@ -234,11 +238,19 @@ void memory_protect(void)
     cpu_write_cr3(cpu_read_cr3());
 }
 
+/* Pages that are shared with something else stay with the hypervisor. */
+static void add_whole_pages(struct free_list *free, uint64_t start, uint64_t end)
+{
+    if (start % PAGE_BYTES)
+        mark(start, start, FIXED_HYPERVISOR);
+    if (end % PAGE_BYTES)
+        mark(end, end, FIXED_HYPERVISOR);
+    add(free, (start + PAGE_BYTES - 1) & -PAGE_BYTES, end & -PAGE_BYTES);
+}
+
 void memory_reclaim(const struct boot_info *info, struct free_list *free)
 {
-    add(free, virtual_to_machine(guest_start), virtual_to_machine(image_bss) & -PAGE_BYTES);
-    /* A page that a module shares with something else stays unused. */
+    add_whole_pages(free, virtual_to_machine(guest_start), virtual_to_machine(guest_end));
     for (unsigned int i = 0; i < info->nr_modules; i++)
-        add(free, (info->modules[i].bytes.start + PAGE_BYTES - 1) & -PAGE_BYTES,
-            info->modules[i].bytes.end & -PAGE_BYTES);
+        add_whole_pages(free, info->modules[i].bytes.start, info->modules[i].bytes.end);
 }

@@ -215,8 +215,8 @@ int64_t hypercall_set_trap_table(uint64_t table)
             return -EFAULT;
         if (entry.address == 0)
             break;
-        if (!guest_range_is_ok(entry.address, 1))
-            return -EFAULT;
+        if (!guest_address_is_ok(entry.address))
+            return -EINVAL;
         traps[entry.vector] = entry;
     }
     return 0;

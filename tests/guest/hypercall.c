@@ -3,6 +3,8 @@
  */
 #include "tests/guest/hypercall.h"
 
+#include <cpuid.h>
+
 #include <xen/memory.h>
 
 #include "kernel/vm.h"
@@ -54,6 +56,11 @@ uint64_t entry_of(const volatile void *address)
     return table ? table[address_of(address) >> PAGE_SHIFT & 511] : 0;
 }
 
+mfn_t mfn_of_shared(void)
+{
+    return (mfn_t){(entry_of(pv_shared_page) & PV_PTE_FRAME) >> PAGE_SHIFT};
+}
+
 long map_raw(const volatile void *address, uint64_t entry)
 {
     return hypercall(__HYPERVISOR_update_va_mapping, address_of(address), entry,
@@ -100,6 +107,14 @@ uint64_t boot_entry_address(const volatile void *va, unsigned level)
 uint64_t last_frame(void)
 {
     return (uint64_t)hypercall(__HYPERVISOR_memory_op, XENMEM_maximum_ram_page, 0, 0, 0, 0);
+}
+
+mfn_t frame_beyond_all(void)
+{
+    unsigned width = 36, ebx, ecx, edx;
+
+    __get_cpuid(0x80000008, &width, &ebx, &ecx, &edx); /* SDM volume 2, CPUID */
+    return (mfn_t){1ul << ((width & 0xff) - PAGE_SHIFT)};
 }
 
 const struct bad_pointer bad_pointers[] = {

@@ -36,7 +36,8 @@ static inline uint64_t address_of(const volatile void *pointer)
 extern uint8_t spare[SPARE_PAGES][PAGE_SIZE];
 
 mfn_t mfn_of_image(const volatile void *address); /* of an address in the image */
-uint64_t entry_of(const volatile void *address);  /* the L1 entry that maps it, as it is now */
+mfn_t mfn_of_shared(void); /* of the page shared with the hypervisor: not one of the domain's */
+uint64_t entry_of(const volatile void *address); /* the L1 entry that maps it, as it is now */
 
 #define ENTRY_DATA (PV_PTE_PRESENT | PV_PTE_WRITE | PV_PTE_USER | PV_PTE_NX)
 #define ENTRY_CONSTANT (PV_PTE_PRESENT | PV_PTE_USER | PV_PTE_NX)
@@ -62,6 +63,9 @@ uint64_t boot_entry_address(const volatile void *va, unsigned level);
 
 /* Highest frame of RAM; where the machine's frames end (XENMEM_maximum_ram_page). */
 uint64_t last_frame(void);
+
+/* The first frame that the processor cannot address: no memory, no device. */
+mfn_t frame_beyond_all(void);
 
 /* A pointer that no hypercall may follow, one kind after another; NULL after the last. The
  * pointed-to bytes, where there are any, end right before an unmapped page. */

@@ -73,10 +73,11 @@ TEST(event_bad_ports, "Ports that do not exist, or are closed, can be neither se
     for (size_t i = 0; i < NR_BAD_PORTS; i++) {
         CHECK_EQ(close_port(bad_ports[i]), -XEN_EINVAL);
         CHECK_EQ(send(bad_ports[i]), -XEN_EINVAL);
-        CHECK_EQ(unmask(bad_ports[i]), -XEN_EINVAL);
         CHECK_LT(event_op(EVTCHNOP_bind_vcpu, &(struct evtchn_bind_vcpu){.port = bad_ports[i]}), 0);
-        if (bad_ports[i])
-            CHECK_EQ(status(bad_ports[i], &state), -XEN_EINVAL);
+        if (!bad_ports[i])
+            continue; /* never anybody's, but Xen lets it be unmasked and looked at */
+        CHECK_EQ(unmask(bad_ports[i]), -XEN_EINVAL);
+        CHECK_EQ(status(bad_ports[i], &state), -XEN_EINVAL);
     }
     REQUIRE_OK(bind_ipi(0, &port));
     CHECK_OK(close_port(port));
@@ -103,7 +104,7 @@ TEST(event_commands, "Commands that are none are refused.")
 {
     uint64_t argument[8] = {0};
 
-    CHECK_EQ(event_op(14, argument), -XEN_ENOSYS);
+    CHECK_EQ(event_op(30, argument), -XEN_ENOSYS);
     CHECK_EQ(event_op(100, argument), -XEN_ENOSYS);
     CHECK_EQ(event_op(0xffffffff, argument), -XEN_ENOSYS);
 }
@@ -165,10 +166,12 @@ TEST(event_interdomain,
     CHECK_EQ(state.u.interdomain.port, first);
 
     const volatile uint64_t *pending = ((const struct shared_info *)pv_shared_page)->evtchn_pending;
+    bool unmask_after = pv_events_mask(); /* the kernel would take them away */
     CHECK_OK(send(second));
     CHECK(pending[first / 64] >> first % 64 & 1);
     CHECK_OK(send(first));
     CHECK(pending[second / 64] >> second % 64 & 1);
+    pv_events_restore(unmask_after);
     CHECK_OK(close_port(second));
     CHECK_OK(status(first, &state));
     CHECK_EQ(state.status, EVTCHNSTAT_unbound);

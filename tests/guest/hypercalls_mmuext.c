@@ -79,8 +79,7 @@ TEST(mmuext_pin_contents, "A page with entries that are not allowed does not bec
         entry_for(boot_table_frame(1), ENTRY_DATA), /* writable page tables */
         entry_for(boot_table_frame(4), ENTRY_DATA),
         entry_for(mfn_of_image(spare[1]), ENTRY_DATA), /* itself, writable */
-        entry_for((mfn_t){0xfffffffff}, ENTRY_DATA),   /* no such frame */
-        entry_for((mfn_t){0x8000000000}, ENTRY_CONSTANT),
+        entry_for(frame_beyond_all(), ENTRY_DATA),
     };
     uint64_t *entries = (uint64_t *)spare[1];
     mfn_t table = mfn_of_image(spare[1]);

@@ -202,7 +202,9 @@ TEST(vcpu_op_bad, "vCPUs that do not exist, and commands that are none, are refu
     CHECK_EQ(vcpu_op(VCPUOP_is_up, 0x7fffffff, NULL), -XEN_ENOENT);
     CHECK_EQ(vcpu_op(VCPUOP_get_runstate_info, 1, &state), -XEN_ENOENT);
     CHECK_EQ(vcpu_op(999, 0, NULL), -XEN_ENOSYS);
-    CHECK_EQ(vcpu_op(VCPUOP_set_singleshot_timer, 0, &timer), -XEN_ETIME);
+    long result = vcpu_op(VCPUOP_set_singleshot_timer, 0, &timer);
+    if (result != -XEN_ETIME) /* it may also ignore the flag (vcpu.h) */
+        CHECK_OK(result);
     CHECK_OK(vcpu_op(VCPUOP_get_runstate_info, 0, &state));
     CHECK_EQ(state.state, RUNSTATE_running);
     for (const struct bad_pointer *bad = bad_pointers; bad->name; bad++) {

@@ -49,8 +49,9 @@ def make_parser():
     run.add_argument("image", metavar="IMAGE|APP",
                      help="NAME.img; or a name under apps/ or a folder, which is built first; or a "
                           "guest NAME.elf, which goes with the bare hypervisor as a module")
-    run.add_argument("--accel", choices=["tcg", "kvm", "auto"], default="auto",
-                     help="auto: kvm where the host has hardware virtualization, else tcg")
+    run.add_argument("--accel", choices=["tcg", "kvm", "auto", *qemu.NESTED], default="auto",
+                     help="auto: kvm where the host has hardware virtualization, else tcg; nested: "
+                          "a real KVM in an emulated host (nested:2: with two processors)")
     run.add_argument("--machine", choices=["microvm", "q35", "pc", *xen.MACHINES],
                      help="default: microvm with --boot pvh, else q35; xen: NAME.elf as the "
                           "initial domain of the real Xen, xen-domu: under a Linux that is")
@@ -96,8 +97,10 @@ def check_supported(options):
     for name, is_used in later:
         if is_used:
             raise UsageError(f"{name} is not supported yet")
-    if options.icount and options.accel == "kvm":
+    if options.icount and options.accel not in ("tcg", "auto"):
         raise UsageError("--icount needs --accel tcg")
+    if options.accel in qemu.NESTED and (options.gdb or xen.is_xen(options)):
+        raise UsageError(f"--accel {options.accel} goes neither with --gdb nor with Xen")
     if options.machine == "microvm" and options.boot != "pvh":
         raise UsageError(f"--machine microvm boots by pvh only, not by {options.boot}")
 

@@ -16,6 +16,10 @@ MICROVM = "microvm,x-option-roms=off,pit=off,pic=off,rtc=on,isa-serial=on"
 EXIT_PORT = 0xF4
 EXIT_LINE_PORT = 0xE9
 
+# A real KVM in an emulated host (nested.py), which has so many processors.
+NESTED = {"nested": 1, "nested:2": 2}
+NESTED_QEMU = os.path.join(images.ROOT, "tools", "kvm-host", "qemu")
+
 
 def has_hardware_virtualization():
     try:
@@ -41,6 +45,8 @@ def accelerator(options):
 def cpu(accel):
     if accel == "tcg":
         return "max"
+    if accel in NESTED:
+        return "host"
     # A KVM that itself runs in a guest may lack the register behind this feature, and QEMU aborts.
     return "host" if has_hardware_virtualization() else "host,-arch-capabilities"
 
@@ -57,6 +63,13 @@ def memory(options, image):
     if kib < needed:
         raise UsageError(f"--mem {options.mem} is too little: {image.path} alone needs {needed}K")
     return options.mem
+
+
+def program(accel):
+    """QEMU, with the accelerator that it is to use."""
+    if accel in NESTED:
+        return [NESTED_QEMU, "--processors", str(NESTED[accel]), "-accel", "kvm"]
+    return ["qemu-system-x86_64", "-accel", accel]
 
 
 def machine(options):
@@ -123,7 +136,7 @@ def boot_options(options, image, files):
 def command_line(options, image, files):
     """The whole command line as a list of words."""
     accel = accelerator(options)
-    command = ["qemu-system-x86_64", "-accel", accel, "-cpu", cpu(accel), "-M", machine(options),
+    command = [*program(accel), "-cpu", cpu(accel), "-M", machine(options),
                "-m", memory(options, image), "-smp", str(options.smp),
                "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
                "-serial", "stdio", "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4"]
