@@ -11,9 +11,11 @@ void boot_add_ram(struct boot_info *info, uint64_t start, uint64_t bytes)
     if (end < start)
         boot_fail("%s memory map: range at %#lx of %#lx bytes wraps around", info->protocol, start,
                   bytes);
-    /* Whole pages only. */
-    start = (start + 0xfff) & ~0xffful;
+    /* Whole pages only; the last page below 2^64 has no end that can be told. */
     end &= ~0xffful;
+    if (start > end)
+        return;
+    start = (start + 0xfff) & ~0xffful;
     if (start >= end)
         return;
     for (unsigned int i = 0; i < info->nr_ram; i++)

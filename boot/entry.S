@@ -121,8 +121,7 @@ boot_multiboot:
     cmpl $BOOT_MAPPED_BYTES, %eax
     jb 1b
 
-    movl %cr4, %eax
-    orl $CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT, %eax
+    movl $CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT, %eax /* and nothing of the loader's */
     movl %eax, %cr4
     movl $PA(boot_l4), %eax
     movl %eax, %cr3

@@ -62,6 +62,7 @@ SECTIONS
         . = ALIGN(4096);
     } :data
     image_end = .;
+    ASSERT(image_end - HYPERVISOR_BASE <= BOOT_MAPPED_BYTES, "the image is larger than the boot code maps")
 
     /DISCARD/ : { *(.comment) *(.note.GNU-stack) *(.eh_frame) *(.note.gnu.property) }
 }

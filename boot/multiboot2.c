@@ -45,6 +45,17 @@ static void read_map(const struct tag *tag, struct boot_info *info)
     }
 }
 
+/* Its fixed part is there, and a text at its end ends in it. */
+static void check_tag(const struct tag *tag, uint32_t offset)
+{
+    int has_text = tag->type == TAG_COMMAND_LINE || tag->type == TAG_MODULE;
+    uint32_t least = tag->type == TAG_MODULE || tag->type == TAG_MEMORY_MAP ? 16 : 8;
+
+    if (tag->size < least + has_text || (has_text && ((const char *)tag)[tag->size - 1] != 0))
+        boot_fail("Multiboot 2: tag %u at offset %u is malformed (%u bytes)", tag->type, offset,
+                  tag->size);
+}
+
 void boot_read_multiboot2(uint64_t addr, struct boot_info *info)
 {
     uint32_t bytes = *(const uint32_t *)boot_map(addr, 8);
@@ -59,6 +70,7 @@ void boot_read_multiboot2(uint64_t addr, struct boot_info *info)
         if (tag->size < 8 || tag->size > bytes - offset)
             boot_fail("Multiboot 2: tag %u at offset %u has a size of %u", tag->type, offset,
                       tag->size);
+        check_tag(tag, offset);
         switch (tag->type) {
         case TAG_COMMAND_LINE:
             boot_copy_command_line(info->command_line, tag->text);

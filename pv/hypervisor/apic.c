@@ -82,6 +82,14 @@ void apic_eoi(void)
         apic_write(APIC_EOI, 0);
 }
 
+uint32_t apic_id(void)
+{
+    uint32_t r[4];
+
+    cpu_cpuid(1, 0, r);
+    return r[1] >> 24;
+}
+
 int apic_has_deadline(void)
 {
     return has_deadline;

@@ -9,6 +9,8 @@
 
 void apic_init(void);
 void apic_eoi(void);
+/* Of this CPU, as interrupts are addressed: 0..255. */
+uint32_t apic_id(void);
 /*
  * The timer's second mode, where the CPU has it: an interrupt when the TSC reaches a value, which
  * takes one MSR write and no conversion. Once in use it stays; apic_timer_start() is over then.

@@ -45,6 +45,7 @@ int64_t hypercall_callback_op(uint64_t command, uint64_t arg)
 {
     struct callback_register op;
 
+    command = (uint32_t)command;
     if (command != CALLBACKOP_register && command != CALLBACKOP_unregister)
         return -ENOSYS;
     /* struct callback_unregister is the beginning of callback_register. */
@@ -82,7 +83,7 @@ int64_t hypercall_set_segment_base(uint64_t which, uint64_t base)
 {
     if (!guest_address_is_ok(base))
         return -EINVAL;
-    switch (which) {
+    switch ((uint32_t)which) {
     case SEGBASE_FS:
         cpu_wrmsr(MSR_FS_BASE, base);
         return 0;

@@ -2,26 +2,32 @@
 #include "pv/hypervisor/cpu.h"
 #include "pv/hypervisor/entry.h"
 
+#define MSR_SYSENTER_CS 0x174
 #define MSR_STAR 0xc0000081
 #define MSR_LSTAR 0xc0000082
 #define MSR_SFMASK 0xc0000084
 
 #define CR4_OSXSAVE (1ul << 18)
 #define CR4_FSGSBASE (1ul << 16)
+#define CR4_UMIP (1ul << 11)
 #define CR4_SMEP (1ul << 20)
 #define CPUID_1_ECX_XSAVE (1u << 26)
 #define CPUID_7_EBX_FSGSBASE (1u << 0)
 #define CPUID_7_EBX_SMEP (1u << 7)
+#define CPUID_7_ECX_UMIP (1u << 2)
 #define XCR0_X87_SSE_AVX 0x7ul
 #define XCR0_AVX512 0xe0ul
 
 #define IO_BITMAP_BYTES 8192
-/* Ports that stay the hypervisor's: PICs, PIT and its gate, RTC, its serial port. */
+/*
+ * Ports that stay the hypervisor's: its own devices (PICs, PIT and its gate, RTC, serial port), and
+ * what could write to any memory or reset the machine (ISA DMA, fw_cfg's DMA, A20 and reset, SMI).
+ */
 static const struct {
     uint16_t first, last;
 } own_ports[] = {
-    {0x20, 0x21}, {0x40, 0x43}, {0x61, 0x61},
-    {0x70, 0x71}, {0xa0, 0xa1}, {SERIAL_PORT, SERIAL_PORT + 7},
+    {0x00, 0x21}, {0x40, 0x43}, {0x61, 0x61},   {0x70, 0x71},   {0x80, 0xa1},
+    {0xb2, 0xb3}, {0xc0, 0xdf}, {0x4d0, 0x4d1}, {0x510, 0x51b}, {SERIAL_PORT, SERIAL_PORT + 7},
 };
 
 static struct {
@@ -87,7 +93,10 @@ static void load_tables(void)
                      "lretq\n"
                      "1:\tmovl %3, %%ss\n\t"
                      "lidt %1\n\t"
-                     "ltr %w4"
+                     "ltr %w4\n\t"
+                     /* After reset there is an LDT at address 0, which would be the guest's. */
+                     "xorl %%eax, %%eax\n\t"
+                     "lldt %%ax"
                      :
                      : "m"(gdt_pointer), "m"(idt_pointer), "i"(KERNEL_CS), "r"(KERNEL_SS),
                        "r"(TSS_SELECTOR)
@@ -109,6 +118,8 @@ static void enable_features(void)
             cr4 |= CR4_FSGSBASE;
         if (r[1] & CPUID_7_EBX_SMEP)
             cr4 |= CR4_SMEP;
+        if (r[2] & CPUID_7_ECX_UMIP)
+            cr4 |= CR4_UMIP;
     }
     cpu_cpuid(1, 0, r);
     if (r[2] & CPUID_1_ECX_XSAVE && max_leaf >= 0xd) {
@@ -141,6 +152,7 @@ void cpu_init(void)
     /* SYSRET takes the guest's selectors from STAR: SS = base + 8, CS = base + 16. */
     cpu_wrmsr(MSR_STAR, (uint64_t)(GUEST_CS - 16) << 48 | (uint64_t)KERNEL_CS << 32);
     cpu_wrmsr(MSR_LSTAR, (uint64_t)entry_syscall);
+    cpu_wrmsr(MSR_SYSENTER_CS, 0); /* SYSENTER raises #GP */
     cpu_wrmsr(MSR_SFMASK, RFLAGS_IF | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC);
     enable_features();
 }

@@ -101,12 +101,18 @@ static int64_t close_port(evtchn_port_t port)
     return 0;
 }
 
+/* xen.h: all VIRQs but these are per-domain or global, and bound on vCPU 0 at first. */
+static int is_global_virq(uint32_t virq)
+{
+    return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF && virq != VIRQ_XENPMU;
+}
+
 static int64_t bind_virq(struct evtchn_bind_virq *op)
 {
     if (op->virq >= NR_VIRQS_HERE)
         return -EINVAL;
     if (op->vcpu != 0)
-        return -ENOENT;
+        return is_global_virq(op->virq) ? -EINVAL : -ENOENT;
     if (virq_port[op->virq])
         return -EEXIST;
 
@@ -213,7 +219,7 @@ static int64_t status(struct evtchn_status *op)
 
 static int64_t unmask(evtchn_port_t port)
 {
-    if (!is_open(port))
+    if (!event_is_port(port))
         return -EINVAL;
 
     uint64_t bit = 1ul << port % 64;
@@ -223,6 +229,22 @@ static int64_t unmask(evtchn_port_t port)
         event_is_pending(port))
         mark_vcpu_pending(port);
     return 0;
+}
+
+static int64_t bind_vcpu(const struct evtchn_bind_vcpu *op)
+{
+    if (op->vcpu != 0)
+        return -ENOENT;
+    if (!is_open(op->port))
+        return -EINVAL;
+    switch (channels[op->port].status) {
+    case EVTCHNSTAT_virq:
+        return is_global_virq(channels[op->port].virq) ? 0 : -EINVAL;
+    case EVTCHNSTAT_ipi:
+        return -EINVAL;
+    default:
+        return 0;
+    }
 }
 
 static int64_t reset(const struct evtchn_reset *op)
@@ -263,6 +285,7 @@ int64_t hypercall_event_channel_op(uint64_t command, uint64_t arg)
     };
     int64_t result;
 
+    command = (uint32_t)command;
     if (command >= sizeof(op_bytes) || op_bytes[command] == 0)
         return -ENOSYS;
     if (guest_read(&op, arg, op_bytes[command]))
@@ -290,9 +313,7 @@ int64_t hypercall_event_channel_op(uint64_t command, uint64_t arg)
     case EVTCHNOP_unmask:
         return unmask(op.unmask.port);
     case EVTCHNOP_bind_vcpu:
-        if (!is_open(op.bind_vcpu.port))
-            return -EINVAL;
-        return op.bind_vcpu.vcpu == 0 ? 0 : -ENOENT;
+        return bind_vcpu(&op.bind_vcpu);
     case EVTCHNOP_reset:
         return reset(&op.reset);
     default:

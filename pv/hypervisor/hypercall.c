@@ -39,6 +39,9 @@ hypercall_fn *const hypercall_table[NR_HYPERCALLS] = {
 };
 #pragma GCC diagnostic pop
 
+/* Worked off without a break, like the batches of mmu_op.c. */
+#define MAX_CALLS 0x10000
+
 /*
  * xen.h, multicall_entry: each call's result goes to its entry; the calls go on after one that
  * failed. Calls that leave or block (iret, sched_op) and nesting are refused, as a batch must end.
@@ -47,7 +50,10 @@ int64_t hypercall_multicall(uint64_t calls, uint64_t count)
 {
     uint64_t number, args[5];
 
-    if (count > UINT32_MAX || !guest_range_is_ok(calls, count * sizeof(struct multicall_entry)))
+    count = (uint32_t)count;
+    if (count > MAX_CALLS)
+        return -EINVAL;
+    if (!guest_range_is_ok(calls, count * sizeof(struct multicall_entry)))
         return -EFAULT;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t at = calls + i * sizeof(struct multicall_entry);
@@ -58,7 +64,7 @@ int64_t hypercall_multicall(uint64_t calls, uint64_t count)
             guest_read64_in_range(at + 48, &args[4]))
             return -EFAULT;
 
-        int64_t result = -ENOSYS;
+        int64_t result = number == __HYPERVISOR_multicall ? -EINVAL : -ENOSYS;
 
         if (number < NR_HYPERCALLS && number != __HYPERVISOR_multicall &&
             number != __HYPERVISOR_iret && number != __HYPERVISOR_sched_op)

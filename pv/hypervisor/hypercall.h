@@ -48,7 +48,7 @@ int64_t hypercall_multicall(uint64_t calls, uint64_t count);
 /* Whether a domain id means the caller itself. */
 static inline int domid_is_self(uint64_t domid)
 {
-    return (domid & 0xffff) == 0x7ff0 || (domid & 0xffff) == 0; /* DOMID_SELF, or its number */
+    return (uint32_t)domid == 0x7ff0 || (uint32_t)domid == 0; /* DOMID_SELF, or its number */
 }
 
 #endif

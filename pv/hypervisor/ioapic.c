@@ -1,6 +1,7 @@
 /* See ioapic.h. Ring 0. */
 #include "pv/hypervisor/ioapic.h"
 #include "pv/hypervisor/acpi.h"
+#include "pv/hypervisor/apic.h"
 #include "pv/hypervisor/errno.h"
 #include "pv/hypervisor/memory.h"
 
@@ -108,7 +109,7 @@ int ioapic_route_isa(unsigned int irq, uint8_t vector)
 
     if (gsi >= nr_inputs)
         return -ENODEV;
-    write_register(IOAPIC_REDIRECTION + 2 * gsi + 1, 0); /* to APIC 0, the boot CPU's */
+    write_register(IOAPIC_REDIRECTION + 2 * gsi + 1, apic_id() << 24);
     write_register(IOAPIC_REDIRECTION + 2 * gsi, vector | isa[irq].flags);
     return 0;
 }

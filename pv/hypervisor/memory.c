@@ -152,8 +152,13 @@ void memory_init(const struct boot_info *info, struct free_list *free)
             add(free, ram.start, ram.end);
         }
     }
+    const struct boot_range image = {virtual_to_machine(image_text) - PAGE_BYTES,
+                                     virtual_to_machine(image_end)};
+
+    if (!contains(free, &image))
+        boot_fail("the image (%#lx-%#lx) is not in RAM", image.start, image.end);
     remove_range(free, 0, PAGE_BYTES); /* a null machine address means "none" to many */
-    remove_range(free, virtual_to_machine(image_text) - PAGE_BYTES, virtual_to_machine(image_end));
+    remove_range(free, image.start, image.end);
     for (unsigned int i = 0; i < info->nr_modules; i++) {
         const struct boot_range *module = &info->modules[i].bytes;
 

@@ -8,7 +8,7 @@
 #include "pv/hypervisor/pagetable.h"
 
 /* Batches are worked off without a break; this is far more than one needs. */
-#define MAX_BATCH 0x100000
+#define MAX_BATCH 0x10000
 
 static int64_t finish(uint64_t done_out, uint64_t done, int64_t error)
 {

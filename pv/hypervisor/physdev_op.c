@@ -12,7 +12,7 @@ int64_t hypercall_physdev_op(uint64_t command, uint64_t arg)
 {
     struct physdev_set_iopl op;
 
-    switch (command) {
+    switch ((uint32_t)command) {
     case PHYSDEVOP_set_iopl:
         if (guest_read(&op, arg, sizeof(op)))
             return -EFAULT;

@@ -33,14 +33,14 @@ uint64_t rtc_read_s(void)
     unsigned int value[6];
     unsigned int tries = 0;
 
+    if (read_register(0xb) == 0xff)
+        return 0; /* nobody drives the bus */
     while (read_register(0xa) & RTC_A_UPDATE_IN_PROGRESS)
         if (++tries == UPDATE_TRIES)
             return 0;
 
     uint8_t format = read_register(0xb);
 
-    if (format == 0xff)
-        return 0; /* nobody drives the bus */
     for (unsigned int i = 0; i < 6; i++)
         value[i] = read_register(registers[i]);
 

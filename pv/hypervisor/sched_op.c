@@ -12,6 +12,7 @@
 #include "pv/hypervisor/timer.h"
 
 #define MAX_POLL_PORTS 128 /* as Xen */
+#define FAR_TIMER_NS 100000000ul
 
 static uint64_t blocked_ns; /* for VCPUOP_get_runstate_info */
 
@@ -70,7 +71,7 @@ int64_t hypercall_sched_op(uint64_t command, uint64_t arg)
 {
     struct sched_shutdown op;
 
-    switch (command) {
+    switch ((uint32_t)command) {
     case SCHEDOP_yield: /* to whom? */
         return 0;
     case SCHEDOP_block:
@@ -81,7 +82,7 @@ int64_t hypercall_sched_op(uint64_t command, uint64_t arg)
     case SCHEDOP_shutdown_code:
         if (guest_read(&op, arg, sizeof(op)))
             return -EFAULT;
-        if (command == SCHEDOP_shutdown)
+        if ((uint32_t)command == SCHEDOP_shutdown)
             shutdown_domain(op.reason);
         if (!domain.has_shutdown_code) { /* the first one counts, as in Xen */
             domain.has_shutdown_code = 1;
@@ -95,8 +96,12 @@ int64_t hypercall_sched_op(uint64_t command, uint64_t arg)
 
 int64_t hypercall_set_timer_op(uint64_t deadline_ns)
 {
-    /* Xen: a deadline that looks negative is one far away. */
-    timer_set((int64_t)deadline_ns < 0 ? INT64_MAX : deadline_ns);
+    uint64_t now = clock_now_ns();
+
+    /* Xen: what is negative or more than 2^50 ns away is some guest's overflow: soon, then. */
+    if ((int64_t)deadline_ns < 0 || (deadline_ns > now && (deadline_ns - now) >> 50))
+        deadline_ns = now + FAR_TIMER_NS;
+    timer_set(deadline_ns);
     return 0;
 }
 
@@ -108,7 +113,9 @@ static int64_t set_singleshot_timer(uint64_t arg)
         return -EFAULT;
     if ((op.flags & VCPU_SSHOTTMR_future) && op.timeout_abs_ns < clock_now_ns())
         return -ETIME;
-    return hypercall_set_timer_op(op.timeout_abs_ns ? op.timeout_abs_ns : 1);
+    /* At once if it is past, or negative. */
+    timer_set((int64_t)op.timeout_abs_ns > 0 ? op.timeout_abs_ns : 1);
+    return 0;
 }
 
 static int64_t get_runstate_info(uint64_t arg)
@@ -127,7 +134,7 @@ int64_t hypercall_vcpu_op(uint64_t command, uint64_t vcpu, uint64_t arg)
 {
     if ((uint32_t)vcpu != 0)
         return -ENOENT;
-    switch (command) {
+    switch ((uint32_t)command) {
     case VCPUOP_is_up:
         return 1;
     case VCPUOP_get_runstate_info:

@@ -36,6 +36,8 @@ _Noreturn void shutdown_domain(unsigned int reason)
 {
     unsigned int status = 0;
 
+    if (domain.has_shutdown_code) /* it was first, so it counts (as in Xen) */
+        reason = domain.shutdown_code & 0xff;
     if (domain.has_shutdown_code && (domain.features & PARVUS_FEATURE_EXIT_STATUS))
         status = domain.shutdown_code >> 8 & 0xff;
     switch (reason) {

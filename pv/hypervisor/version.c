@@ -39,6 +39,7 @@ int64_t hypercall_xen_version(uint64_t command, uint64_t arg)
     static const struct xen_compile_info compile_info = {.compiler = "gcc"};
     static const struct xen_platform_parameters platform = {HYPERVISOR_VIRT_START};
 
+    command = (uint32_t)command;
     if (command == XENVER_version) /* the usual choice of those who want a call that does nothing */
         return ABI_MAJOR << 16 | ABI_MINOR;
     switch (command) {

@@ -16,12 +16,6 @@
 /* No machine has RAM there. */
 static const uint64_t frames_out_of_range[] = {0xfffffffff, 0x8000000000, 0xffffffffff};
 
-/* The frame of the page that guest and hypervisor share: never a table. */
-static mfn_t mfn_of_shared(void)
-{
-    return (mfn_t){(entry_of(pv_shared_page) & PV_PTE_FRAME) >> PAGE_SHIFT};
-}
-
 static long mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t domain)
 {
     return hypercall(__HYPERVISOR_mmu_update, requests, count, done, domain, 0);

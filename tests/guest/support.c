@@ -76,7 +76,7 @@ bool host_deprivileges(void)
     extern const uint8_t hypercall_page[];
 
     /* pv/hypervisor/hypercall_page.c: an INT3 where SYSCALL was found not to reach ring 0. */
-    return host_is_parvus() && hypercall_page[8] == 0xcc;
+    return host_is_parvus() && hypercall_page[17] == 0xcc;
 }
 
 const char *needs_parvus(void)
