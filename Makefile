@@ -87,9 +87,10 @@ LINK_GUEST = $(LINK_COMMON)
 LINK_HYPERVISOR = $(LINK_COMMON) -no-pie
 
 # Our own code is compiled for size, except for these, which run on every hypercall, event, lock and
-# switch.
-FAST_SOURCES := pv/hypervisor/event.c pv/hypervisor/mmu_op.c pv/hypervisor/pagetable.c \
-    pv/clock.c pv/events.c pv/mmu.c kernel/page.c kernel/pagetable.c kernel/sched.c kernel/sync.c
+# switch, or copy much at boot (for size, copies are made byte by byte).
+FAST_SOURCES := pv/hypervisor/domain_build.c pv/hypervisor/event.c pv/hypervisor/mmu_op.c \
+    pv/hypervisor/pagetable.c pv/clock.c pv/events.c pv/mmu.c kernel/page.c kernel/pagetable.c \
+    kernel/sched.c kernel/sync.c
 for_size = $(if $(filter kernel libc-glue hypervisor,$(1)),$(if $(filter $(FAST_SOURCES),$(2)),,-Os))
 
 # $(call stamp,TEXT): the recipe of a file that changes when TEXT does, so that what depends on it

@@ -57,7 +57,7 @@ def jobs(pattern):
     found = [Job(test_id, sentence, host, lambda run=run, host=host: run(host))
              for test_id, sentence, hosts, run in registered if pattern.search(test_id)
              for host in hosts]
-    return sorted(found, key=lambda job: (job.host not in ("kvm-microvm", "grub-uefi"), job.host))
+    return sorted(found, key=lambda job: (job.host not in host_table.SLOW, job.host))
 
 
 def test(test_id, sentence):

