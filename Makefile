@@ -67,9 +67,10 @@ COMMON_FLAGS = -std=gnu17 -O2 -g -Wall -Wextra -Werror -nostdinc -isystem $(GCC_
     -fno-stack-protector -fno-asynchronous-unwind-tables -ffile-prefix-map=$(CURDIR)=. \
     -D__parvus__=1 -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ $(EXTRA_CFLAGS)
 
-# newlib's headers come before Xen's; the host's own operating system is not the target.
+# newlib's headers come before Xen's; the host's own operating system is not the target. A large
+# frame touches each of its pages, so that it cannot step over a guard page.
 GUEST_FLAGS = $(COMMON_FLAGS) -isystem $(DEPS)/newlib/include -isystem $(DEPS)/xen/include \
-    -fno-pie -no-pie -ftls-model=local-exec \
+    -fno-pie -no-pie -ftls-model=local-exec -fstack-clash-protection \
     -U__linux__ -U__linux -Ulinux -U__gnu_linux__ -U__unix__ -Uunix -U__unix
 
 # Flags of each class of sources. Kernel code keeps out of the SSE registers, so that an event

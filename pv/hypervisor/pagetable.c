@@ -70,8 +70,7 @@ static int get_outside(uint64_t entry)
     return is_interrupt_controller(entry) ? -EPERM : get_io(entry);
 }
 
-/* Check a present L1 entry and take the reference that it needs. */
-static inline int get_l1_entry(uint64_t entry)
+static int get_l1_entry_other(uint64_t entry)
 {
     mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
     enum frame_type type = type_needed(entry);
@@ -83,6 +82,18 @@ static inline int get_l1_entry(uint64_t entry)
     if (frame.n >= frame_limit || frame_table[frame.n] >= FRAME_OF_TYPE(FRAME_FIXED))
         return get_outside(entry);
     return type == FRAME_NONE ? 0 : frame_get(frame, type);
+}
+
+/* Check a present L1 entry and take the reference that it needs; first the commonest case. */
+static inline int get_l1_entry(uint64_t entry)
+{
+    const uint64_t data = PTE_P | PTE_RW | PTE_NX;
+    mfn_t frame = mfn(entry << 12 >> 24);
+
+    if ((entry & (L1_REFUSED | data)) == data && frame.n < frame_limit)
+        return frame_table[frame.n] < FRAME_OF_TYPE(FRAME_FIXED) ? frame_get(frame, FRAME_WRITABLE)
+                                                                 : get_outside(entry);
+    return get_l1_entry_other(entry);
 }
 
 static inline void put_l1_entry(uint64_t entry)
