@@ -49,31 +49,45 @@ static int is_in_l1(uint64_t ptr)
     return frame.n < frame_limit && frame_type(frame) == FRAME_L1;
 }
 
+/*
+ * Batches mostly map or unmap data in one L1 table: works off the requests from `at` on as long as
+ * they do, and returns where it stopped. A function of its own, which calls none: all that its loop
+ * needs fits into registers.
+ */
+__attribute__((noinline)) static uint64_t update_l1_table(uint64_t at, uint64_t end,
+                                                          uint64_t l1_table)
+{
+    char *entries = machine_to_virtual(l1_table);
+    struct l1_checks checks = l1_checks();
+
+    for (; at != end; at += sizeof(struct mmu_update)) {
+        uint64_t offset, value;
+
+        guest_read_pair_in_range(at, &offset, &value);
+        offset ^= l1_table; /* after a fault its upper bits are set in any case */
+        if (offset & ~0xff8ul || !l1_set_data((void *)(entries + offset), value, &checks))
+            break;
+    }
+    return at;
+}
+
 int64_t hypercall_mmu_update(uint64_t requests, uint64_t count, uint64_t done_out, uint64_t domid)
 {
     count &= UINT32_MAX;
 
     int64_t error = check_batch(requests, sizeof(struct mmu_update), count, domid);
     uint64_t at = requests, end = error ? at : at + count * sizeof(struct mmu_update);
-    /* The L1 table of the entry before, if it was in one: batches mostly stay in one. */
-    uint64_t l1_table = 0, is_no_l1 = 1;
-    uint32_t *table = frame_table;
-    uint64_t limit = frame_limit;
 
-    for (; at != end; at += sizeof(struct mmu_update)) {
+    while (at != end) {
         uint64_t ptr, value;
 
         guest_read_pair_in_range(at, &ptr, &value);
-        /* An aligned entry of that table, and no flags? */
-        if ((((ptr ^ l1_table) & ~0xff8ul) | is_no_l1) == 0) {
-            error = pagetable_set_l1(machine_to_virtual(ptr), value, table, limit);
-        } else {
-            error = update(ptr, value);
-            l1_table = ptr & PTE_ADDRESS;
-            is_no_l1 = !is_in_l1(ptr);
-        }
+        error = update(ptr, value);
         if (error)
             break;
+        at += sizeof(struct mmu_update);
+        if (at != end && is_in_l1(ptr))
+            at = update_l1_table(at, end, ptr & PTE_ADDRESS);
     }
     return finish(done_out, (at - requests) / sizeof(struct mmu_update), error);
 }

@@ -243,7 +243,7 @@ int pagetable_unpin(mfn_t frame)
  * The old entry goes first: the same frame may come back with other rights. (Only this CPU runs on
  * these tables, so nobody sees the gap.)
  */
-int pagetable_set_l1_other(uint64_t *slot, uint64_t entry)
+static int set_l1_entry(uint64_t *slot, uint64_t entry)
 {
     uint64_t old = *slot;
 
@@ -311,8 +311,11 @@ int pagetable_set(uint64_t addr, uint64_t entry, int keep_ad)
     if (keep_ad && (entry & PTE_P) && type >= FRAME_L1 && type <= FRAME_L4)
         entry |= *slot & (PTE_A | PTE_D);
     switch (type) {
-    case FRAME_L1:
-        return pagetable_set_l1(slot, entry, frame_table, frame_limit);
+    case FRAME_L1: {
+        struct l1_checks checks = l1_checks();
+
+        return l1_set_data(slot, entry, &checks) ? 0 : set_l1_entry(slot, entry);
+    }
     case FRAME_L2:
     case FRAME_L3:
     case FRAME_L4:
