@@ -28,7 +28,6 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.SECONDARY:
 .PHONY: image run iso images test bench check clean distclean help FORCE
 
 image:

@@ -134,7 +134,7 @@ TEST(heap_leak, "Allocating and freeing the same over and over needs no more mem
     uint64_t before = free_pages();
     for (int i = 0; i < 3; i++)
         churn((void *)31);
-    CHECK_EQ(free_pages(), before);
+    CHECK_GE(free_pages(), before); /* threads that had just ended may have freed theirs since */
 }
 
 TEST(heap_impossible, "Sizes that cannot be, and products that overflow, are refused.")

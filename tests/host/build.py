@@ -58,14 +58,18 @@ def check_second_make(folder):
 
 @test("build-outside", "A folder outside the tree is an application, its app.mk adds to the build.")
 def check_outside(folder):
-    app = os.path.join(folder, "source", "outside")
+    app = os.path.join(folder, "source/outside")
+    folder = os.path.join(folder, "build")
     write(os.path.join(app, "main.c"),
           '#include "part.h"\n#include <stdio.h>\nint main(void)\n'
           '{\n    printf("%s %d\\n", WORD, part());\n    return 5;\n}\n')
     write(os.path.join(app, "part.h"), "int part(void);\n")
     write(os.path.join(app, "part.c"), '#include "part.h"\nint part(void) { return 42; }\n')
     write(os.path.join(app, "app.mk"), 'APP_CFLAGS := -DWORD=\'"word"\'\n')
-    built(folder, f"APP={app}")
+    built(folder, "clean")
+    built(folder, "-j2")
+    output = built(folder, f"APP={app}")
+    assert output.count("CC") == 2, f"a new application rebuilt more than itself: {output}"
     image = os.path.join(folder, "apps", "outside", "outside.img")
     status, output = command([PARVUS, "run", "--accel", "tcg", "--timeout", "120", image])
     assert (status, output.replace("\r", "")) == (5, "word 42\n"), (status, output)

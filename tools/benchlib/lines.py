@@ -3,7 +3,7 @@ import math
 from xml.sax.saxutils import escape
 
 LEFT, TOP, WIDTH, HEIGHT = 70, 44, 520, 320
-LEGEND_WIDTH = 230
+LEGEND_WIDTH = 300
 COLOURS = ("#3b6ea5", "#c0504d", "#5b8c3a", "#7f5aa2", "#d08a1e", "#3d8f8f", "#777777", "#a0436f")
 
 

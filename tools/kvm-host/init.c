@@ -49,7 +49,7 @@ enum {
     FRAME_RUN = 2,   // time of day in ns, folder, program, arguments, with a 0 after each
     FRAME_INPUT = 3, // for standard input; an empty one ends it
     // From this machine.
-    FRAME_READY = 16,  // KVM is there
+    FRAME_READY = 16,  // KVM is there; later: the file is
     FRAME_ALIVE = 17,  // nothing to say for a second
     FRAME_OUTPUT = 18, // value: file descriptor of the command
     FRAME_END = 19,    // value: as waitpid() gave it
@@ -336,6 +336,7 @@ int main(void)
     while (frame = receive_frame(&data), frame.kind == FRAME_FILE) {
         store_file(data, frame.bytes);
         free(data);
+        send_frame(FRAME_READY, 0, NULL, 0);
     }
     check(frame.kind == FRAME_RUN, "unexpected frame");
     int input = start(data, frame.bytes, &child, outputs, &number);

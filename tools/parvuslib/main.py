@@ -75,6 +75,9 @@ def make_parser():
     run.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234")
     run.add_argument("--qemu", type=shlex.split, default=[], metavar="TEXT",
                      help="more options for QEMU, e.g. --qemu='-cpu Nehalem'")
+    run.add_argument("--dom0", metavar="TEXT",
+                     help="commands that dom0's shell runs beside the guest (machine xen-domu); "
+                          "their output appears on the console")
     run.add_argument("--verbose", action="store_true",
                      help="show on stderr what Xen and dom0 say, too")
     run.add_argument("--dry-run", action="store_true",
@@ -97,6 +100,8 @@ def check_supported(options):
     for name, is_used in later:
         if is_used:
             raise UsageError(f"{name} is not supported yet")
+    if options.dom0 and options.machine != "xen-domu":
+        raise UsageError("--dom0 needs --machine xen-domu")
     if options.icount and options.accel not in ("tcg", "auto"):
         raise UsageError("--icount needs --accel tcg")
     if options.accel in qemu.NESTED and (options.gdb or xen.is_xen(options)):

@@ -254,13 +254,15 @@ def run_qemu(processors, arguments):
         return kind == FRAME_END
 
     with incoming, Machine(processors, folder, incoming=incoming) as machine:
-        for path in files_in(arguments):
-            with open(path, "rb") as file:
-                machine.send(FRAME_FILE, os.fsencode(os.path.abspath(path)) + b"\0" + file.read())
-        words = [str(time.time_ns()), os.getcwd(), shutil.which(QEMU), *arguments]
-        machine.send(FRAME_RUN, b"".join(os.fsencode(word) + b"\0" for word in words))
-        machine.input = STDIN
         try:
+            for path in files_in(arguments):
+                with open(path, "rb") as file:
+                    machine.send(FRAME_FILE, os.fsencode(os.path.abspath(path)) + b"\0" + file.read())
+                machine.run(lambda kind, *_: kind == FRAME_READY, SILENCE_TIMEOUT_S)
+            # Not before the machine runs: it takes the time as that of the moment.
+            words = [str(time.time_ns()), os.getcwd(), shutil.which(QEMU), *arguments]
+            machine.send(FRAME_RUN, b"".join(os.fsencode(word) + b"\0" for word in words))
+            machine.input = STDIN
             machine.run(handle, SILENCE_TIMEOUT_S)
         except HostFailed as error:
             print(f"kvm-host: the emulated host {error}; its last words:\n"

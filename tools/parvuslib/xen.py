@@ -151,6 +151,8 @@ def domu_initramfs(folder, options, elf, size, files):
     """dom0's root file system, and behind it the guest and its xl configuration."""
     archive = Archive()
     config = {"name": '"guest"', "kernel": '"/guest/elf"', "memory": str(size), "vcpus": "1",
+              # Else Xen traps every rdtsc, in case the domain moves to another machine.
+              "tsc_mode": '"native"',
               "cmdline": xl_string(qemu.guest_command_line(options)),
               # For tools/xen/init to see how it ended.
               "on_poweroff": '"preserve"', "on_crash": '"preserve"', "on_reboot": '"preserve"'}
@@ -162,6 +164,8 @@ def domu_initramfs(folder, options, elf, size, files):
             archive.add_file(name, file.read())
     text = "".join(f"{key}={value}\n" for key, value in config.items())
     archive.add_file("guest/config", text.encode())
+    if options.dom0:
+        archive.add_file("guest/commands", options.dom0.encode() + b"\n")
     path = files.path("initramfs")
     with open(path, "wb") as output, open(os.path.join(folder, "initramfs"), "rb") as base:
         output.write(base.read() + archive.contents())
@@ -224,13 +228,10 @@ class Dom0Console:
 
     def last_words(self):
         """Of Xen, about the guest that it ended; with the place in the guest's source."""
-        lines = list(self.last_lines)
-        for line in self.last_lines:
-            match = INSTRUCTION.search(line)
-            if match:
-                frame = self.symbols.annotate(b"  #0 0x" + match[1].lstrip(b"0"))
-                lines.append(frame)
-        return b"".join(PREFIX + line + b"\n" for line in lines)
+        lines = [PREFIX + line for line in self.last_lines]
+        matches = filter(None, map(INSTRUCTION.search, lines))
+        lines += [self.symbols.annotate(b"  #0 0x" + match[1].lstrip(b"0")) for match in matches]
+        return b"".join(line + b"\n" for line in lines)
 
 
 class Dom0Session(Session):
