@@ -409,7 +409,7 @@ static void iret_to_nowhere(void)
 static void event_callback_lost(void)
 {
     hypercall(__HYPERVISOR_set_callbacks, 0x1000, 0x1000, 0, 0, 0);
-    sleep_ms(1);
+    sleep_ms(500); /* long enough to be asleep when the event comes, on any host */
 }
 
 #define END(function)                                                                              \
