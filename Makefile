@@ -166,6 +166,7 @@ nor a folder with C sources)
 endif
 APP_IMAGE := $(B)/apps/$(APP_NAME)/$(APP_NAME).img
 
+# Warnings are errors in our own applications only.
 # app.mk of an application's folder may set APP_SOURCES (default: *.c and *.S of the folder),
 # APP_CFLAGS and APP_LDLIBS; APP_FOLDER is the folder's path. tests/ may reach into the kernel's headers.
 # $(call app_variables,NAME,FOLDER)
@@ -176,7 +177,8 @@ APP_LDLIBS :=
 APP_FOLDER := $(2)
 -include $(2)/app.mk
 SOURCES_app-$(1) := $$(or $$(APP_SOURCES),$$(sort $$(wildcard $(2)/*.c $(2)/*.S)))
-FLAGS_app-$(1) = $$(FLAGS_app) $(if $(filter /%,$(2)),-ffile-prefix-map=$(2)/=) $$(CFLAGS_app-$(1))
+FLAGS_app-$(1) = $$(FLAGS_app) $(if $(filter /%,$(2)),-ffile-prefix-map=$(2)/=) \
+    $(if $(filter apps/% tests/%,$(2)),,-Wno-error -Wno-extra) $$(CFLAGS_app-$(1))
 CFLAGS_app-$(1) := $$(APP_CFLAGS)
 LDLIBS_app-$(1) := $$(APP_LDLIBS)
 endef

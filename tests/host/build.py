@@ -56,13 +56,13 @@ def check_second_make(folder):
     assert "CC" in built(folder, "EXTRA_CFLAGS=-DCHANGED"), "changed flags rebuilt nothing"
 
 
-@test("build-outside", "A folder outside the tree is an application, its app.mk adds to the build.")
+@test("build-outside", "A folder outside the tree is an application, warnings and all; its app.mk adds to it.")
 def check_outside(folder):
     app = os.path.join(folder, "source/outside")
     folder = os.path.join(folder, "build")
     write(os.path.join(app, "main.c"),
-          '#include "part.h"\n#include <stdio.h>\nint main(void)\n'
-          '{\n    printf("%s %d\\n", WORD, part());\n    return 5;\n}\n')
+          '#include "part.h"\n#include <stdio.h>\nint main(int argc, char **argv)\n'
+          '{\n    int warned_of;\n    printf("%s %d\\n", WORD, part());\n    return 5;\n}\n')
     write(os.path.join(app, "part.h"), "int part(void);\n")
     write(os.path.join(app, "part.c"), '#include "part.h"\nint part(void) { return 42; }\n')
     write(os.path.join(app, "app.mk"), 'APP_CFLAGS := -DWORD=\'"word"\'\n')
