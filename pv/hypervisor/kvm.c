@@ -10,13 +10,11 @@
 #define KVM_FEATURE_CLOCKSOURCE2 (1u << 3)
 #define KVM_FEATURE_STEAL_TIME (1u << 5)
 #define KVM_FEATURE_PV_EOI (1u << 6)
-#define KVM_FEATURE_POLL_CONTROL (1u << 12)
 
 #define MSR_KVM_WALL_CLOCK_NEW 0x4b564d00
 #define MSR_KVM_SYSTEM_TIME_NEW 0x4b564d01
 #define MSR_KVM_STEAL_TIME 0x4b564d03
 #define MSR_KVM_PV_EOI_EN 0x4b564d04
-#define MSR_KVM_POLL_CONTROL 0x4b564d05
 #define MSR_KVM_ENABLE 1ul
 
 struct kvm_steal_time {
@@ -89,10 +87,4 @@ uint64_t kvm_steal_ns(void)
         if (!(version & 1) && version == steal_time.version)
             return ns;
     }
-}
-
-void kvm_set_host_polling(int host_polls)
-{
-    if (features & KVM_FEATURE_POLL_CONTROL)
-        cpu_wrmsr(MSR_KVM_POLL_CONTROL, (uint64_t)host_polls);
 }

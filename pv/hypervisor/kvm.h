@@ -26,7 +26,4 @@ int kvm_end_of_interrupt(void);
 /* How long the host ran something else while this CPU wanted to run, in ns. */
 uint64_t kvm_steal_ns(void);
 
-/* Tell the host that the guest polls before it halts (or no longer), so that it need not. */
-void kvm_set_host_polling(int host_polls);
-
 #endif

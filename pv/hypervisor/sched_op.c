@@ -8,6 +8,7 @@
 #include "pv/hypervisor/cpu.h"
 #include "pv/hypervisor/domain.h"
 #include "pv/hypervisor/event.h"
+#include "pv/hypervisor/kvm.h"
 #include "pv/hypervisor/shutdown.h"
 #include "pv/hypervisor/timer.h"
 
@@ -121,12 +122,15 @@ static int64_t set_singleshot_timer(uint64_t arg)
 static int64_t get_runstate_info(uint64_t arg)
 {
     uint64_t now = clock_now_ns();
-    struct vcpu_runstate_info info = {
-        .state = RUNSTATE_running,
-        .state_entry_time = now,
-        .time = {[RUNSTATE_running] = now - blocked_ns, [RUNSTATE_blocked] = blocked_ns},
-    };
+    uint64_t stolen = kvm_steal_ns(); /* runnable, but not running */
+    struct vcpu_runstate_info info;
 
+    __builtin_memset(&info, 0, sizeof(info)); /* its padding, too */
+    info.state = RUNSTATE_running;
+    info.state_entry_time = now;
+    info.time[RUNSTATE_running] = now - blocked_ns - stolen;
+    info.time[RUNSTATE_runnable] = stolen;
+    info.time[RUNSTATE_blocked] = blocked_ns;
     return guest_write(arg, &info, sizeof(info));
 }
 
