@@ -244,3 +244,15 @@ TEST(fault_guard_page, "The page below a thread's stack is unmapped.")
     CHECK_OK(thread_join(t, NULL));
     guard_thread(NULL);
 }
+
+static void load_ldt_selector(void *unused)
+{
+    (void)unused;
+    asm volatile("mov %0, %%ds" ::"r"(7));
+}
+
+/* A processor comes out of reset with an LDT at address 0, where a call gate could be made. */
+TEST(fault_no_ldt, "There is no local descriptor table, not even that of the reset state.")
+{
+    CHECK_FAULT(load_ldt_selector, NULL, TRAP_GENERAL_PROTECTION);
+}
