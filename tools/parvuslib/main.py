@@ -4,7 +4,7 @@ import re
 import shlex
 import sys
 
-from . import images, qemu, xen
+from . import devices, images, qemu, xen
 from .console import Symbols, symbolize_stream
 from .errors import USAGE_ERROR, UsageError
 from .session import Session
@@ -28,12 +28,6 @@ def parse_seconds(text):
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or float(text) <= 0:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds")
     return float(text)
-
-
-def parse_net(text):
-    if not re.fullmatch(r"none|user(,[0-9]+:[0-9]+)*|tap:\S+", text):
-        raise argparse.ArgumentTypeError(f"'{text}' is none of none, user[,PORT:PORT], tap:NAME")
-    return text
 
 
 def make_parser():
@@ -61,11 +55,15 @@ def make_parser():
                      help="memory, e.g. 64M or 1536K; default 64M")
     run.add_argument("--smp", type=parse_positive, default=1, metavar="N",
                      help="virtual processors; only 1 yet")
-    run.add_argument("--net", type=parse_net, default="none",
-                     metavar="none|user[,PORT:PORT]|tap:NAME", help="only none yet")
-    run.add_argument("--disk", metavar="FILE", help="not supported yet")
+    run.add_argument("--net", type=devices.parse_net, action="append",
+                     metavar="none|user[,PORT:PORT...]|tap:NAME",
+                     help="a network interface, once for each; user: QEMU's own network, with TCP "
+                          "ports of this host that lead to the guest's (8080:80; 5353:53/udp: UDP); "
+                          "tap: a TAP interface of this host")
+    run.add_argument("--disk", action="append", metavar="FILE",
+                     help="a disk, once for each: a file with its raw contents, or a block device")
     run.add_argument("--share", metavar="DIR", help="not supported yet")
-    run.add_argument("--initrd", metavar="FILE", help="a file handed over as a module")
+    run.add_argument("--initrd", metavar="FILE", help="files for the guest: a tar or cpio (newc) archive")
     run.add_argument("--append", default="", metavar="TEXT",
                      help="parameters of the system, such as log=info or env.NAME=value")
     run.add_argument("--timeout", type=parse_seconds, metavar="S",
@@ -94,9 +92,7 @@ def make_parser():
 
 def check_supported(options):
     """Refuses what the design names and no code supports yet, and what contradicts itself."""
-    later = [("--disk", options.disk is not None),
-             ("--share", options.share is not None), (f"--net {options.net}", options.net != "none"),
-             (f"--smp {options.smp}", options.smp != 1)]
+    later = [("--share", options.share is not None), (f"--smp {options.smp}", options.smp != 1)]
     for name, is_used in later:
         if is_used:
             raise UsageError(f"{name} is not supported yet")
@@ -104,15 +100,20 @@ def check_supported(options):
         raise UsageError("--dom0 needs --machine xen-domu")
     if options.icount and options.accel not in ("tcg", "auto"):
         raise UsageError("--icount needs --accel tcg")
-    if options.accel in qemu.NESTED and (options.gdb or xen.is_xen(options)):
-        raise UsageError(f"--accel {options.accel} goes neither with --gdb nor with Xen")
+    has_devices = any(options.net) or options.disk
+    if options.accel in qemu.NESTED and (options.gdb or xen.is_xen(options) or has_devices):
+        raise UsageError(f"--accel {options.accel} does not go with --gdb, Xen, --net or --disk")
+    if options.machine == "xen-domu" and has_devices:
+        raise UsageError("--machine xen-domu has no virtio devices: neither --net nor --disk")
     if options.machine == "microvm" and options.boot != "pvh":
         raise UsageError(f"--machine microvm boots by pvh only, not by {options.boot}")
 
 
 def run_image(options):
-    check_supported(options)
     image = images.resolve(options.image)
+    options.net = options.net or []
+    options.disk = options.disk or []
+    check_supported(options)
     with images.Files() as files:
         make = xen if xen.is_xen(options) else qemu
         command = make.command_line(options, image, files)
@@ -120,6 +121,9 @@ def run_image(options):
             files.keep()
             print(shlex.join(command))
             return 0
+        devices.check(options)
+        for url in devices.urls(options):
+            print(f"parvus: {url}", file=sys.stderr)
         if options.gdb:
             print(f"parvus: waiting for: gdb {image.guest or image.path} "
                   "-ex 'target remote localhost:1234'", file=sys.stderr)

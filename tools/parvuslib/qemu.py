@@ -2,14 +2,15 @@
 import os
 import re
 
-from . import images
+from . import devices, images
 from .errors import UsageError
 
 OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 OVMF_VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 
-# Without the devices that the hypervisor has no use for.
-MICROVM = "microvm,x-option-roms=off,pit=off,pic=off,rtc=on,isa-serial=on"
+# Without the devices that the hypervisor has no use for. Without ACPI, whose tables would describe the
+# virtio devices, they are named on the guest's command line.
+MICROVM = "microvm,x-option-roms=off,pit=off,pic=off,rtc=on,isa-serial=on,acpi=off"
 
 # Where the hypervisor leaves the exit status (boot/, pv/hypervisor/): a byte for QEMU's own exit
 # status, and a line that tells an application's status from a crash.
@@ -144,7 +145,8 @@ def command_line(options, image, files):
         command += ["-icount", "shift=0,sleep=off"]
     if options.gdb:
         command += ["-s", "-S"]
-    return command + boot_options(options, image, files) + options.qemu
+    return (command + devices.qemu_options(options, machine(options) == MICROVM, accel)
+            + boot_options(options, image, files) + options.qemu)
 
 
 def exit_line_options(fd):

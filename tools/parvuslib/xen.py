@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 
-from . import images, qemu
+from . import devices, images, qemu
 from .console import Filter
 from .cpio import Archive
 from .errors import UsageError
@@ -120,6 +120,7 @@ def command_line(options, image, files):
         command += ["-icount", "shift=0,sleep=off"]
     if options.gdb:
         command += ["-s", "-S"]
+    command += devices.qemu_options(options, is_mmio=False, accel=accel)
     return command + ["-kernel", os.path.join(folder, "xen"), "-append",
                       f"{XEN_OPTIONS} {xen_options}", "-initrd", ",".join(lines), *options.qemu]
 
