@@ -42,6 +42,8 @@ static struct {
 static uintptr_t area_start, area_regions, area_freed, area_end;
 static struct table *tables; /* by address / TABLE_BYTES */
 static uint32_t *pages;      /* by address / PAGE_SIZE; 0: not backed */
+
+#define DEVICE_PAGE UINT32_MAX /* in `pages`: mapped, but no frame of ours */
 static uint32_t record_tables[RECORD_TABLES];
 
 static unsigned index_at(uintptr_t va, unsigned level)
@@ -217,7 +219,38 @@ int pagetable_map(uintptr_t start, uintptr_t end, int prot)
     return error;
 }
 
-/* Rewrites the entries of all backed pages of a range. */
+int pagetable_map_device(uintptr_t start, uintptr_t end, mfn_t frame)
+{
+    uint64_t entry = frame.n << PAGE_SHIFT | leaf_flags(VM_READ | VM_WRITE) | PV_PTE_UNCACHED;
+    int error = 0;
+
+    for (uintptr_t va = start; !error && va < end; va += PAGE_SIZE, entry += PAGE_SIZE) {
+        struct table *t;
+
+        error = ensure_table(va, &t);
+        if (!error) {
+            pages[va / PAGE_SIZE] = DEVICE_PAGE;
+            t->live++;
+            pv_mmu_set(pv_mmu_slot((pfn_t){t->pfn}, index_at(va, 1)), entry);
+        }
+    }
+    int refused = pv_mmu_flush();
+    if (!error)
+        error = refused;
+    if (error)
+        pagetable_unmap(start, end);
+    return error;
+}
+
+pfn_t pagetable_frame(uintptr_t va)
+{
+    /* As long as memory is in use its side of the padding's end does not change. */
+    if (va < page_padding_end().n)
+        return (pfn_t){(va - (uintptr_t)pv_boot_address((pfn_t){0})) / PAGE_SIZE};
+    return (pfn_t){pages[va / PAGE_SIZE]};
+}
+
+/* Rewrites the entries of all backed pages of a range; a device's stay as they are or go. */
 static void set_in_table(const struct table *t, uintptr_t start, uintptr_t end, uint64_t flags)
 {
     maddr_t slot = pv_mmu_slot((pfn_t){t->pfn}, index_at(start, 1));
@@ -225,7 +258,7 @@ static void set_in_table(const struct table *t, uintptr_t start, uintptr_t end, 
     for (uintptr_t va = start; va < end; va += PAGE_SIZE, slot.n += sizeof(uint64_t)) {
         uint32_t pfn = pages[va / PAGE_SIZE];
 
-        if (pfn) {
+        if (pfn && (pfn != DEVICE_PAGE || !flags)) {
             pv_mmu_set(slot, leaf(pfn, flags));
             pv_mmu_invalidate((vaddr_t){va});
         }
@@ -238,7 +271,8 @@ static void free_in_table(struct table *t, uintptr_t start, uintptr_t end)
         uint32_t *pfn = &pages[va / PAGE_SIZE];
 
         if (*pfn) {
-            page_free((pfn_t){*pfn});
+            if (*pfn != DEVICE_PAGE)
+                page_free((pfn_t){*pfn});
             *pfn = 0;
             t->live--;
         }

@@ -20,6 +20,13 @@ int pagetable_init(uintptr_t start, uintptr_t limit, uintptr_t *end);
 /* Backs the unmapped range with fresh frames; protection by VM_*. All or nothing: -ENOMEM. */
 int pagetable_map(uintptr_t start, uintptr_t end, int prot);
 
+/* Maps consecutive frames of a device, uncached. All or nothing: -ENOMEM, or as the hypervisor
+ * refuses. They go by pagetable_unmap; pagetable_protect leaves them alone. */
+int pagetable_map_device(uintptr_t start, uintptr_t end, mfn_t frame);
+
+/* The frame behind mapped memory (no device's); needs no lock as long as it stays mapped. */
+pfn_t pagetable_frame(uintptr_t va);
+
 /* Unmaps and frees whatever is in the range. */
 void pagetable_unmap(uintptr_t start, uintptr_t end);
 

@@ -216,6 +216,44 @@ int vm_map(void **addr, size_t bytes, int prot, const char *name)
     return error;
 }
 
+static int map_device_locked(uintptr_t *at, size_t bytes, mfn_t frame, const char *name)
+{
+    struct region *r;
+    int error = alloc_region(&r);
+
+    if (error)
+        return error;
+    error = place(at, bytes, VM_NONE);
+    if (!error)
+        error = pagetable_map_device(*at, *at + bytes, frame);
+    if (error) {
+        free_region(r);
+        return error;
+    }
+    *r =
+        (struct region){.start = *at, .end = *at + bytes, .name = name, .prot = VM_READ | VM_WRITE};
+    insert(r);
+    return 0;
+}
+
+int vm_map_device(maddr_t start, size_t bytes, const char *name, volatile void **out)
+{
+    size_t offset = start.n % PAGE_SIZE, pages = (offset + bytes + PAGE_SIZE - 1) / PAGE_SIZE;
+    uintptr_t at = 0;
+
+    if (!bytes || bytes > area_end - area_start ||
+        (start.n + bytes - 1) & ~(PV_PTE_FRAME | (PAGE_SIZE - 1)))
+        return -EINVAL;
+    mutex_lock(&vm_lock);
+    int error = map_device_locked(&at, pages * PAGE_SIZE, (mfn_t){start.n >> PAGE_SHIFT}, name);
+    if (error)
+        search_from = area_start; /* as in vm_map */
+    mutex_unlock(&vm_lock);
+    if (!error)
+        *out = (volatile char *)at + offset;
+    return error;
+}
+
 /* --- Splitting ------------------------------------------------------------------------------ */
 
 /* Makes `at` the border between two regions, if it lies inside one. */

@@ -28,6 +28,13 @@
  * kept by reference. -EINVAL (zero or unaligned size), -EACCES, -ENOMEM, -EEXIST. */
 int vm_map(void **addr, size_t bytes, int prot, const char *name);
 
+/*
+ * Maps device memory (any start and size), uncached, readable and writable. *out is where `start`
+ * is; name is kept by reference. -EINVAL (nothing, or beyond the machine's addresses), -ENOMEM;
+ * -EPERM, -EINVAL: the hypervisor's own, or memory. vm_unmap takes the pages that it lies in.
+ */
+int vm_map_device(maddr_t start, size_t bytes, const char *name, volatile void **out);
+
 /* Unmaps whatever regions or parts of regions lie in the range and frees their frames. -EINVAL:
  * unaligned or outside the area of vm_map; holes are fine. */
 int vm_unmap(void *addr, size_t bytes);

@@ -5,17 +5,18 @@
  * Lock: handlers[] is written with events masked and read by this vCPU's dispatch only; with more
  * vCPUs each needs its own table, reached like pv_vcpu().
  */
-#include "pv/shared.h"
+#include "pv/events.h"
 
 #include <errno.h>
 
-#define PORTS 64 /* more than one guest's devices need */
+#include "pv/shared.h"
+
 #define BITS_PER_WORD 64
 
 static struct {
     event_handler_t *fn;
     void *arg;
-} handlers[PORTS];
+} handlers[PV_EVENT_PORTS];
 
 static void set_bit(xen_ulong_t *words, unsigned bit)
 {
@@ -33,7 +34,7 @@ static void handle_port(unsigned port)
     struct shared_info *shared = pv_shared();
 
     clear_bit(shared->evtchn_pending, port); /* before the handler looks at its device */
-    if (port < PORTS && handlers[port].fn)
+    if (port < PV_EVENT_PORTS && handlers[port].fn)
         handlers[port].fn(handlers[port].arg);
     else
         set_bit(shared->evtchn_mask, port); /* nobody's: be disturbed once only */
@@ -67,10 +68,9 @@ void pv_event_dispatch(void)
     kernel_event_exit();
 }
 
-/* Takes over a port that the hypervisor bound. Events are masked, so none was missed. */
-static int adopt(event_port_t port, event_handler_t *fn, void *arg, event_port_t *out)
+int pv_event_adopt(event_port_t port, event_handler_t *fn, void *arg, event_port_t *out)
 {
-    if (port >= PORTS) {
+    if (port >= PV_EVENT_PORTS) {
         struct evtchn_close close = {.port = port};
 
         hypervisor_event_channel_op(EVTCHNOP_close, &close);
@@ -90,7 +90,7 @@ int pv_event_bind_virq(enum pv_virq virq, event_handler_t *fn, void *arg, event_
     int error = pv_errno(hypervisor_event_channel_op(EVTCHNOP_bind_virq, &bind));
 
     if (!error)
-        error = adopt(bind.port, fn, arg, port);
+        error = pv_event_adopt(bind.port, fn, arg, port);
     pv_events_restore(unmask);
     return error;
 }
@@ -102,7 +102,7 @@ int pv_event_bind_ipi(event_handler_t *fn, void *arg, event_port_t *port)
     int error = pv_errno(hypervisor_event_channel_op(EVTCHNOP_bind_ipi, &bind));
 
     if (!error)
-        error = adopt(bind.port, fn, arg, port);
+        error = pv_event_adopt(bind.port, fn, arg, port);
     pv_events_restore(unmask);
     return error;
 }
@@ -110,7 +110,7 @@ int pv_event_bind_ipi(event_handler_t *fn, void *arg, event_port_t *port)
 int pv_event_bind_port(event_port_t bound, event_handler_t *fn, void *arg, event_port_t *port)
 {
     bool unmask = pv_events_mask();
-    int error = adopt(bound, fn, arg, port);
+    int error = pv_event_adopt(bound, fn, arg, port);
 
     pv_events_restore(unmask);
     return error;
@@ -122,7 +122,7 @@ int pv_event_close(event_port_t port)
     bool unmask = pv_events_mask();
     int error = pv_errno(hypervisor_event_channel_op(EVTCHNOP_close, &close));
 
-    if (!error && port < PORTS)
+    if (!error && port < PV_EVENT_PORTS)
         handlers[port].fn = NULL;
     pv_events_restore(unmask);
     return error;

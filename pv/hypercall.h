@@ -11,6 +11,7 @@
 
 #include <xen/xen.h>
 #include <xen/event_channel.h>
+#include <xen/physdev.h>
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
@@ -89,6 +90,11 @@ static inline long hypervisor_update_va_mapping(uintptr_t va, uint64_t entry, un
 static inline long hypervisor_event_channel_op(int op, void *argument)
 {
     return hypercall2(__HYPERVISOR_event_channel_op, op, argument);
+}
+
+static inline long hypervisor_physdev_op(int op, void *argument)
+{
+    return hypercall2(__HYPERVISOR_physdev_op, op, argument);
 }
 
 static inline long hypervisor_sched_op(int op, void *argument)

@@ -10,7 +10,8 @@
 
 extern char image_start[]; /* kernel/guest.lds: VIRT_BASE, where pfn 0 is mapped */
 
-static const uint64_t *frame_list; /* mfn by pfn */
+const uint64_t *pv_frame_list; /* mfn by pfn: pv_mfn in pv/pv.h */
+
 static const uint64_t *root_table;
 static pfn_t tables_start; /* the bootstrap page tables lie in consecutive frames */
 static uint64_t tables_count;
@@ -18,11 +19,6 @@ static uint64_t tables_count;
 void *pv_boot_address(pfn_t pfn)
 {
     return image_start + pfn.n * PAGE_SIZE;
-}
-
-mfn_t pv_mfn(pfn_t pfn)
-{
-    return (mfn_t){frame_list[pfn.n]};
 }
 
 static pfn_t boot_pfn(const void *address)
@@ -94,7 +90,7 @@ void pv_memory_init(const struct start_info *si)
 {
     extern char image_end[];
 
-    frame_list = (const uint64_t *)si->mfn_list;
+    pv_frame_list = (const uint64_t *)si->mfn_list;
     root_table = (const uint64_t *)si->pt_base;
     tables_start = boot_pfn(root_table);
     tables_count = si->nr_pt_frames;
@@ -103,7 +99,7 @@ void pv_memory_init(const struct start_info *si)
      * boot stack is one page behind the tables; we left it already. */
     uint64_t end = boot_pfn(image_end + PAGE_SIZE - 1).n;
     end = max(end, boot_pfn((const char *)(si + 1) + PAGE_SIZE - 1).n);
-    end = max(end, boot_pfn((const char *)(frame_list + si->nr_pages) + PAGE_SIZE - 1).n);
+    end = max(end, boot_pfn((const char *)(pv_frame_list + si->nr_pages) + PAGE_SIZE - 1).n);
     end = max(end, tables_start.n + tables_count);
     if (si->mod_len && !(si->flags & SIF_MOD_START_PFN))
         end = max(end, boot_pfn((const char *)si->mod_start + si->mod_len + PAGE_SIZE - 1).n);

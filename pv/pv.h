@@ -56,12 +56,17 @@ void *pv_boot_address(pfn_t pfn);
 /* --- Memory -------------------------------------------------------------------------------- */
 
 /* The machine frame behind one of our frames. pfn must be < pv_boot.nr_pages. */
-mfn_t pv_mfn(pfn_t pfn);
+extern const uint64_t *pv_frame_list;
+static inline mfn_t pv_mfn(pfn_t pfn)
+{
+    return (mfn_t){pv_frame_list[pfn.n]};
+}
 
 /* Page-table entry bits (x86-64; the hypervisor adds what it needs itself). */
 #define PV_PTE_PRESENT 0x001ull
 #define PV_PTE_WRITE 0x002ull
 #define PV_PTE_USER 0x004ull
+#define PV_PTE_UNCACHED 0x018ull
 #define PV_PTE_ACCESSED 0x020ull
 #define PV_PTE_DIRTY 0x040ull
 #define PV_PTE_NX 0x8000000000000000ull
@@ -206,6 +211,38 @@ int pv_event_bind_ipi(event_handler_t *fn, void *arg, event_port_t *port);
 int pv_event_bind_port(event_port_t bound, event_handler_t *fn, void *arg, event_port_t *port);
 int pv_event_close(event_port_t port);
 int pv_event_send(event_port_t port);
+
+/* --- Devices ------------------------------------------------------------------------------- */
+
+/*
+ * I/O ports, once pv_port_enable has succeeded on this vCPU (again and again is fine). -EPERM,
+ * -ENOSYS: not for this domain. A port that the hypervisor keeps to itself, or any port without
+ * access, ends in a general protection fault. bytes: 1, 2 or 4; reads are zero-extended.
+ */
+int pv_port_enable(void);
+uint32_t pv_port_read(uint16_t port, unsigned bytes);
+void pv_port_write(uint16_t port, unsigned bytes, uint32_t value);
+
+enum pv_irq_trigger { PV_IRQ_EDGE, PV_IRQ_LEVEL_LOW, PV_IRQ_LEVEL_HIGH };
+
+/*
+ * A device's interrupt as an event port: by the number of its line (a GSI as ACPI counts them), or
+ * by an entry of its MSI-X table, which the hypervisor fills and unmasks; `bar` is the machine
+ * address of the BAR that holds the table, as the device's configuration space has it. The
+ * interrupt comes as soon as the device raises it (for MSI-X: has it enabled), even before the
+ * call returns where events are unmasked.
+ * -EINVAL: no such line, device or entry; -EBUSY, -EEXIST: bound already; -ENOSPC: no port or
+ * vector left; -ENODEV, -ENOSYS, -EPERM: not on this machine, not for this domain.
+ */
+int pv_irq_bind_gsi(unsigned gsi, enum pv_irq_trigger trigger, event_handler_t *fn, void *arg,
+                    event_port_t *port);
+int pv_irq_bind_msix(uint16_t segment, uint8_t bus, uint8_t devfn, maddr_t bar, unsigned entry,
+                     event_handler_t *fn, void *arg, event_port_t *port);
+/* The device's cause is cleared: the line may interrupt again. A handler calls this once for each
+ * event; it costs a hypercall for level-triggered lines only. */
+void pv_irq_done(event_port_t port);
+/* The device must have been silenced. */
+int pv_irq_unbind(event_port_t port);
 
 /* --- Time ---------------------------------------------------------------------------------- */
 

@@ -6,7 +6,6 @@
  */
 #include "pv/report.h"
 
-#include "pv/port.h"
 #include "pv/store.h"
 
 /* QEMU's isa-debugcon and isa-debug-exit. The former answers with its port number. */
@@ -25,7 +24,7 @@ bool pv_report_init(void)
     if (pv_store_present())
         listener = STORE;
     else if (pv_boot.initial_domain && pv_port_enable() == 0 &&
-             pv_port_access(PV_PORT_IN8, DEBUG_CONSOLE_PORT, 0) == DEBUG_CONSOLE_PORT)
+             pv_port_read(DEBUG_CONSOLE_PORT, 1) == DEBUG_CONSOLE_PORT)
         listener = DEBUG_CONSOLE;
     return listener != NOBODY;
 }
@@ -59,7 +58,7 @@ void pv_report(enum pv_shutdown how, unsigned status)
     } else if (listener == DEBUG_CONSOLE) {
         *end++ = '\n';
         for (const char *c = line; c < end; c++)
-            pv_port_access(PV_PORT_OUT8, DEBUG_CONSOLE_PORT, (uint8_t)*c);
-        pv_port_access(PV_PORT_OUT32, DEBUG_EXIT_PORT, how); /* QEMU ends here */
+            pv_port_write(DEBUG_CONSOLE_PORT, 1, (uint8_t)*c);
+        pv_port_write(DEBUG_EXIT_PORT, 4, how); /* QEMU ends here */
     }
 }

@@ -14,7 +14,6 @@
 #include "apps/pvbench/bench.h"
 #include "kernel/fault.h"
 #include "pv/hypercall.h"
-#include "pv/port.h"
 #include "pv/pv.h"
 
 #define READS 256
@@ -59,13 +58,13 @@ static void by_hypercall(unsigned n, void *arg)
 
 static uint32_t read_rtc(void)
 {
-    pv_port_access(PV_PORT_OUT8, RTC_INDEX, RTC_SECONDS);
-    return pv_port_access(PV_PORT_IN8, RTC_DATA, 0);
+    pv_port_write(RTC_INDEX, 1, RTC_SECONDS);
+    return pv_port_read(RTC_DATA, 1);
 }
 
 static uint32_t read_pm_timer(void)
 {
-    return pv_port_access(PV_PORT_IN32, PM_TIMER, 0);
+    return pv_port_read(PM_TIMER, 4);
 }
 
 static void by_rtc(unsigned n, void *arg)
