@@ -1,8 +1,9 @@
-// The only program of the emulated KVM host beside QEMU: its init.
+// The init of emulated hosts.
 //
-// It loads KVM, says that it is ready, receives files and a command line of QEMU from the machine
-// outside, runs it, and passes input and output through: tools/parvuslib/nested.py is the partner
-// and explains the whole. One command per boot; what is outside then ends this machine.
+// It loads the modules and runs /prepare, if there is one; says that it is ready, receives files and
+// a command line from the machine outside, runs it, and passes input and output through:
+// tools/parvuslib/emulated.py is the partner and explains the whole. One command per boot; what is
+// outside then ends this machine.
 //
 // Everything goes through one virtio-serial port, in frames, so that it arrives in order.
 
@@ -49,7 +50,7 @@ enum {
     FRAME_RUN = 2,   // time of day in ns, folder, program, arguments, with a 0 after each
     FRAME_INPUT = 3, // for standard input; an empty one ends it
     // From this machine.
-    FRAME_READY = 16,  // KVM is there; later: the file is
+    FRAME_READY = 16,  // the host is prepared; later: the file is there
     FRAME_ALIVE = 17,  // nothing to say for a second
     FRAME_OUTPUT = 18, // value: file descriptor of the command
     FRAME_END = 19,    // value: as waitpid() gave it
@@ -149,6 +150,21 @@ static void load_modules(void)
     }
 }
 
+// What the kind of host needs beside modules.
+static void prepare(void)
+{
+    int status;
+    if (access("/prepare", X_OK) != 0)
+        return;
+    pid_t child = fork();
+    check(child >= 0, "fork");
+    if (child == 0) {
+        execl("/prepare", "/prepare", NULL);
+        die("/prepare");
+    }
+    check(waitpid(child, &status, 0) == child && status == 0, "/prepare");
+}
+
 // Waits for the kernel's final choice: until then it still measures the TSC, and until it has
 // settled on the TSC, KVM's clock is not stable.
 static void wait_for_clocksource(const char *name)
@@ -222,7 +238,7 @@ static void add_output(struct output *outputs, size_t *number, int *ends, int fd
     outputs[(*number)++] = (struct output){.pipe = ends_of_pipe[0], .fd = fd};
 }
 
-// Starts QEMU; returns our end of its standard input. Whatever an argument names as /dev/fd/N is an
+// Starts the command; returns our end of its standard input. Whatever an argument names as /dev/fd/N is an
 // output too, beside 1 and 2.
 static int start(char *data, size_t bytes, pid_t *child, struct output *outputs, size_t *number)
 {
@@ -326,8 +342,9 @@ int main(void)
 
     mount_all();
     load_modules();
-    check(access("/dev/kvm", R_OK | W_OK) == 0, "/dev/kvm");
-    wait_for_clocksource(getenv("CLOCKSOURCE") ?: "");
+    prepare();
+    if (getenv("CLOCKSOURCE"))
+        wait_for_clocksource(getenv("CLOCKSOURCE"));
     port = open(PORT, O_RDWR | O_CLOEXEC);
     check(port >= 0, PORT);
     signal(SIGPIPE, SIG_IGN);
