@@ -1,7 +1,6 @@
 /*
- * See clock.h. Sources: xen.h, struct vcpu_time_info. Hyper-V Top Level Functional Specification
- * 6.0b, 12.6-12.7 (reference TSC page). Linux arch/x86/kernel/cpu/vmware.c (leaf 0x40000010). Intel
- * SDM vol. 2, CPUID 15H and 16H. ACPI 6.4, 4.8.3.3 (PM timer). Intel 8254.
+ * See clock.h. Sources: xen.h, struct vcpu_time_info. Linux arch/x86/kernel/cpu/vmware.c (leaf
+ * 0x40000010). Intel SDM vol. 2, CPUID 15H and 16H. ACPI 6.4, 4.8.3.3 (PM timer). Intel 8254.
  */
 #include <stdint.h>
 #include <xen/xen.h>
@@ -12,8 +11,10 @@
 #include "pv/hypervisor/domain.h"
 #include "pv/hypervisor/errno.h"
 #include "pv/hypervisor/host.h"
+#include "pv/hypervisor/hyperv.h"
 #include "pv/hypervisor/kvm.h"
 #include "pv/hypervisor/math.h"
+#include "pv/hypervisor/print.h"
 #include "pv/hypervisor/rtc.h"
 
 #define NS_PER_S 1000000000ul
@@ -77,17 +78,19 @@ static void read_hosts(void)
         own.tsc_shift = 0;
 }
 
-uint64_t clock_now_ns(void)
+static uint64_t now_at(uint64_t tsc)
 {
-    if (is_hosts)
-        read_hosts();
-
-    uint64_t tsc = cpu_rdtsc();
-
     /* Another CPU of the host may have written a timestamp that this one has not reached. */
     if (tsc < own.tsc_timestamp)
         tsc = own.tsc_timestamp;
     return own.system_time + scale(tsc - own.tsc_timestamp, &own);
+}
+
+uint64_t clock_now_ns(void)
+{
+    if (is_hosts)
+        read_hosts();
+    return now_at(cpu_rdtsc());
 }
 
 uint64_t clock_tsc_ticks(uint64_t ns)
@@ -161,51 +164,139 @@ void clock_learn(uint64_t tsc_start, uint64_t tsc_end, uint64_t apic_ticks)
 }
 
 /*
+ * A clock of the host that is right but must be asked (an exit). The guest's follows it: the TSC
+ * goes on from each time that it was asked, at the rate seen since the time before.
+ */
+static struct {
+    int is_there;       /* the source is "hyperv" */
+    uint64_t offset_ns; /* what it said at our time 0 */
+    uint64_t last_tsc, last_ns;
+    uint64_t interval_ns, interval_ticks; /* until it is asked again */
+} followed;
+
+#define FIRST_INTERVAL_NS 10000000
+#define LONGEST_INTERVAL_NS NS_PER_S
+
+/* The TSC and the followed clock at the same moment, as near as a few tries get. */
+static void ask(uint64_t *tsc, uint64_t *ns)
+{
+    uint64_t best_width = UINT64_MAX;
+
+    for (unsigned int tries = 0; tries < 4; tries++) {
+        uint64_t before = cpu_rdtsc();
+        uint64_t now_ns = hyperv_now_ns();
+        uint64_t width = cpu_rdtsc() - before;
+
+        if (width < best_width) {
+            best_width = width;
+            *tsc = before + width / 2;
+            *ns = now_ns;
+        }
+    }
+}
+
+static void note(uint64_t tsc, uint64_t ns, uint64_t interval_ns)
+{
+    followed.last_tsc = tsc;
+    followed.last_ns = ns;
+    followed.interval_ns = interval_ns;
+    followed.interval_ticks = clock_tsc_ticks(interval_ns);
+}
+
+/* The TSC's rate since the last time; `otherwise` where the two say nothing sensible. */
+static uint64_t rate_since_last(uint64_t tsc, uint64_t ns, uint64_t otherwise)
+{
+    uint64_t ticks = tsc - followed.last_tsc, passed_ns = ns - followed.last_ns;
+    const uint64_t least_hz = 1000000, most_hz = 1000000 * 1000000ul;
+
+    if (ticks >> 48 || passed_ns >> 48 || passed_ns < FIRST_INTERVAL_NS / 2)
+        return otherwise;
+
+    uint64_t hz = multiply_divide(ticks, NS_PER_S, passed_ns);
+
+    return hz >= least_hz && hz <= most_hz ? hz : otherwise;
+}
+
+static void start_following(void)
+{
+    uint64_t tsc, ns;
+
+    if (!followed.is_there)
+        return;
+    ask(&tsc, &ns);
+    followed.offset_ns = ns - now_at(tsc);
+    note(tsc, ns, FIRST_INTERVAL_NS);
+}
+
+void clock_follow(void)
+{
+    uint64_t tsc, ns;
+
+    /* A TSC that went backwards is a reason to ask, too. */
+    if (!followed.is_there || cpu_rdtsc() - followed.last_tsc < followed.interval_ticks)
+        return;
+    ask(&tsc, &ns);
+
+    uint64_t hz = hyperv_tsc_hz() ?: rate_since_last(tsc, ns, clock_tsc_ticks(NS_PER_S));
+    uint64_t ours_ns = now_at(tsc), theirs_ns = ns - followed.offset_ns;
+    uint64_t next_ns = followed.interval_ns * 2;
+
+    if (next_ns > LONGEST_INTERVAL_NS)
+        next_ns = LONGEST_INTERVAL_NS;
+    if (ours_ns > theirs_ns) { /* no way back: a slower clock, until the two meet */
+        uint64_t ahead_ns = ours_ns - theirs_ns;
+
+        if (ahead_ns > next_ns / 16)
+            ahead_ns = next_ns / 16;
+        hz += multiply_divide(hz, ahead_ns, next_ns);
+    } else {
+        ours_ns = theirs_ns;
+    }
+    write_page(tsc, ours_ns, hz);
+    note(tsc, ns, next_ns);
+}
+
+/*
  * The sources. Each returns the TSC's frequency in Hz, or 0 where it cannot be had; kvmclock, which
  * writes the page itself, returns CLOCK_IS_WRITTEN.
  */
 #define CLOCK_IS_WRITTEN (~0ul)
 
+static const char *name, *details; /* of the source in use, for the log */
+
 static uint64_t by_kvmclock(void)
 {
     is_hosts = kvm_start_clock(guest_page()) == 0;
+    details = guest_page()->flags & XEN_PVCLOCK_TSC_STABLE_BIT ? "TSC stable" : "TSC not stable";
     return is_hosts ? CLOCK_IS_WRITTEN : 0;
+}
+
+/* Measured against the clock that is to be followed. */
+static uint64_t by_followed(void)
+{
+    uint64_t tsc, ns, tries = 0;
+
+    ask(&followed.last_tsc, &followed.last_ns);
+    do
+        ask(&tsc, &ns);
+    while (ns - followed.last_ns < FIRST_INTERVAL_NS && ++tries < 1000000);
+    return rate_since_last(tsc, ns, 0);
 }
 
 static uint64_t by_hyperv(void)
 {
-    enum {
-        MSR_GUEST_OS_ID = 0x40000000,
-        MSR_REFERENCE_TSC = 0x40000021,
-        MSR_APIC_FREQUENCY = 0x40000023,
-        HAS_REFERENCE_TSC = 1 << 9,
-        HAS_FREQUENCIES = 1 << 11,
-    };
-    /* A page of its own: the host lays another over it. */
-    static volatile union {
-        struct {
-            uint32_t sequence, reserved;
-            uint64_t scale;
-            int64_t offset;
-        };
-        uint8_t page[PAGE_BYTES];
-    } reference __attribute__((aligned(PAGE_BYTES)));
-    uint32_t leaf = host_leaf(HOST_HYPERV);
-    uint32_t r[4];
+    if (hyperv_start_clock() != 0)
+        return 0;
 
-    if (!leaf)
-        return 0;
-    host_cpuid(leaf, leaf + 3, r);
-    if (!(r[0] & HAS_REFERENCE_TSC))
-        return 0;
-    cpu_wrmsr(MSR_GUEST_OS_ID, 1ul << 63 | 0x50ul << 48); /* open source; none of the known */
-    cpu_wrmsr(MSR_REFERENCE_TSC, virtual_to_machine((const void *)&reference) | 1);
-    if (reference.sequence == 0 || reference.scale == 0)
-        return 0; /* the specification's "not valid" */
-    if (r[0] & HAS_FREQUENCIES)
-        apic_hz = cpu_rdmsr(MSR_APIC_FREQUENCY);
-    /* Time in units of 100 ns = tsc * scale / 2^64. */
-    return divide_2_64(10000000, reference.scale);
+    uint64_t hz = hyperv_tsc_hz();
+
+    details = hz ? "TSC page" : "counter";
+    if (!hz)
+        hz = by_followed();
+    if (hz)
+        apic_hz = hyperv_apic_hz() ?: apic_hz;
+    followed.is_there = hz != 0;
+    return hz;
 }
 
 static uint64_t by_vmware(void)
@@ -364,6 +455,11 @@ static int is_name(const char *a, const char *b)
     return *a == *b;
 }
 
+void clock_report(void)
+{
+    print("parvus: clock: %s%s%s\n", name, *details ? ", " : "", details);
+}
+
 static void start_wall_clock(void)
 {
     struct shared_info *info = domain.shared_info;
@@ -391,6 +487,8 @@ void clock_init(const char *wanted)
         if (*wanted && !is_name(wanted, sources[i].name))
             continue;
         is_known = 1;
+        name = sources[i].name;
+        details = "";
         hz = sources[i].tsc_hz();
     }
     if (!is_known)
@@ -401,5 +499,6 @@ void clock_init(const char *wanted)
         boot_fail("this machine has no clock that is known here");
     if (hz != CLOCK_IS_WRITTEN)
         write_page(cpu_rdtsc(), 0, hz);
+    start_following();
     start_wall_clock();
 }

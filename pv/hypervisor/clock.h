@@ -4,7 +4,7 @@
  *
  * Sources, the first that works wins, or the one that clock=NAME on the command line names:
  *   kvmclock  the host writes the page itself; the layout is the same
- *   hyperv    the reference TSC page of Hyper-V and what speaks like it
+ *   hyperv    the reference time of Hyper-V and what speaks like it, by TSC page or counter
  *   vmware    CPUID leaf 0x40000010
  *   cpuid     CPUID leaves 0x15 and 0x16
  *   apic      measured against the APIC timer, where that is known to count nanoseconds
@@ -19,6 +19,8 @@
 /* Needs ACPI, the APIC and shared_info. `wanted`: a source's name, or "" for the first that works.
  */
 void clock_init(const char *wanted);
+/* A line on the console: `parvus: clock: NAME[, DETAILS]`, the source in use. */
+void clock_report(void);
 
 uint64_t clock_now_ns(void);
 
@@ -33,5 +35,9 @@ uint64_t clock_apic_hz(void);
  * "apic" a measurement that gets better the longer it was.
  */
 void clock_learn(uint64_t tsc_start, uint64_t tsc_end, uint64_t apic_ticks);
+
+/* Call it at least whenever a timer is set or ends: with the source "hyperv" the clock keeps to the
+ * host's reference time, which it asks for at most once a second after a while. */
+void clock_follow(void);
 
 #endif

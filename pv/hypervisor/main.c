@@ -29,12 +29,13 @@ static struct {
     const struct boot_range *initrd;
 } guest;
 
-static int starts_with(const char *text, const char *prefix)
+/* What follows the prefix; NULL: the text begins otherwise. */
+static const char *after(const char *text, const char *prefix)
 {
     while (*prefix)
         if (*text++ != *prefix++)
-            return 0;
-    return 1;
+            return NULL;
+    return text;
 }
 
 static void find_guest(void)
@@ -61,18 +62,22 @@ static void find_guest(void)
         boot_fail("too many modules: the guest is in the image, so only its initrd may follow");
 }
 
-/* The value of clock= among the system's parameters (those before "--"). */
-static const char *clock_parameter(void)
-{
-    static char value[16];
-    const char *at = guest.command_line;
+/* The value of a parameter ("NAME=") among the system's (those before "--"), cut at its room. */
+struct value {
+    char text[16];
+};
 
-    while (*at && !starts_with(at, "-- ")) {
-        if (starts_with(at, "clock=")) {
-            at += 6;
-            for (unsigned int i = 0; *at && *at != ' ' && i < sizeof(value) - 1; i++)
-                value[i] = *at++;
-            return value;
+static struct value parameter(const char *name)
+{
+    struct value value = {""};
+    const char *at = guest.command_line, *text;
+
+    while (*at && !after(at, "-- ")) {
+        text = after(at, name);
+        if (text) {
+            for (unsigned int i = 0; *text && *text != ' ' && i < sizeof(value.text) - 1; i++)
+                value.text[i] = *text++;
+            break;
         }
         while (*at && *at != ' ')
             at++;
@@ -80,6 +85,14 @@ static const char *clock_parameter(void)
             at++;
     }
     return value;
+}
+
+/* log=debug is for the guest's kernel first of all; it checks the value, too. */
+static void start_clock(void)
+{
+    clock_init(parameter("clock=").text);
+    if (after(parameter("log=").text, "debug"))
+        clock_report();
 }
 
 _Noreturn void hypervisor_main(uint32_t magic, uint32_t loader_info)
@@ -96,7 +109,7 @@ _Noreturn void hypervisor_main(uint32_t magic, uint32_t loader_info)
     acpi_init(&info);                     /* the firmware's tables */
     apic_init();                          /* the timer's hardware */
     ioapic_init();                        /* device interrupts */
-    clock_init(clock_parameter());        /* kvmclock, ... or measure the TSC */
+    start_clock();                        /* kvmclock, ... or measure the TSC */
     timer_init();                         /* deadlines */
     memory_reclaim(&info, &memory);       /* what only held boot data is the domain's, too */
     domain_build(&guest.file, guest.command_line, guest.initrd, &memory);

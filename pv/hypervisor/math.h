@@ -19,6 +19,12 @@ static inline uint64_t multiply_shift32(uint64_t a, uint32_t b)
     return (uint64_t)((unsigned __int128)a * b >> 32);
 }
 
+/* a * b / 2^64. */
+static inline uint64_t multiply_high(uint64_t a, uint64_t b)
+{
+    return (uint64_t)((unsigned __int128)a * b >> 64);
+}
+
 /* a * 2^64 / b; a must be less than b. */
 static inline uint64_t divide_2_64(uint64_t a, uint64_t b)
 {

@@ -55,6 +55,8 @@ static void start_apic_timer(uint64_t delta_ns)
 /* Set the APIC timer for the next deadline; what is due already is delivered. */
 static void update(void)
 {
+    clock_follow();
+
     uint64_t now = clock_now_ns();
 
     if (timer_deadline && timer_deadline <= now) {
