@@ -51,9 +51,13 @@ $(FETCHED): $(wildcard tools/deps/*) | $(PACKAGES_BUILD)
 	$(Q)tools/deps/fetch $(DEPS)
 	$(Q)touch $@
 
-$(NEWLIB): $(FETCHED) $(wildcard tools/deps/*) $(shell find libc-glue/include -type f 2>/dev/null)
+# The header that newlib's own sources need of a system (tools/deps/newlib takes it).
+$(NEWLIB): $(FETCHED) $(wildcard tools/deps/*) libc-glue/include/sys/dirent.h
 	$(Q)tools/deps/newlib $(DEPS)
 	$(Q)touch $@
+
+# All that is behind <...> in guest code.
+C_HEADERS := $(NEWLIB) $(shell find libc-glue/include -type f 2>/dev/null)
 
 # ---- flags ---------------------------------------------------------------------------------------
 
@@ -66,9 +70,10 @@ COMMON_FLAGS = -std=gnu17 -O2 -g -Wall -Wextra -Werror -nostdinc -isystem $(GCC_
     -fno-stack-protector -fno-asynchronous-unwind-tables -ffile-prefix-map=$(CURDIR)=. \
     -D__parvus__=1 -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ $(EXTRA_CFLAGS)
 
-# newlib's headers come before Xen's; the host's own operating system is not the target. A large
-# frame touches each of its pages, so that it cannot step over a guard page.
-GUEST_FLAGS = $(COMMON_FLAGS) -isystem $(DEPS)/newlib/include -isystem $(DEPS)/xen/include \
+# Our headers come before newlib's, these before Xen's; the host's own operating system is not the
+# target. A large frame touches each of its pages, so that it cannot step over a guard page.
+GUEST_FLAGS = $(COMMON_FLAGS) -isystem libc-glue/include -isystem $(DEPS)/newlib/include \
+    -isystem $(DEPS)/xen/include \
     -fno-pie -no-pie -ftls-model=local-exec -fstack-clash-protection \
     -U__linux__ -U__linux -Ulinux -U__gnu_linux__ -U__unix__ -Uunix -U__unix
 
@@ -122,8 +127,8 @@ $(call objects,$(2)): $(2) $(B)/flags/$(1) $(3)
 	$$(say) $(if $(filter %.S,$(2)),AS,CC) $(2)
 	$$(call compile,$(1),$$<)
 endef
-$(foreach s,$(SOURCES_kernel),$(eval $(call object_rule,kernel,$(s),$(NEWLIB))))
-$(foreach s,$(SOURCES_libc-glue),$(eval $(call object_rule,libc-glue,$(s),$(NEWLIB))))
+$(foreach s,$(SOURCES_kernel),$(eval $(call object_rule,kernel,$(s),$(C_HEADERS))))
+$(foreach s,$(SOURCES_libc-glue),$(eval $(call object_rule,libc-glue,$(s),$(C_HEADERS))))
 $(foreach s,$(SOURCES_hypervisor),$(eval $(call object_rule,hypervisor,$(s),$(FETCHED))))
 
 # ---- the image: the hypervisor, with or without a guest inside -----------------------------------
@@ -190,7 +195,7 @@ app_object = $(B)/apps/$(1)/obj/$(patsubst /%,%,$(patsubst $(2)/%,%,$(3))).o
 
 # $(call app_object_rule,NAME,FOLDER,SOURCE)
 define app_object_rule
-$(call app_object,$(1),$(2),$(3)): $(3) $(B)/flags/app-$(1) $(NEWLIB)
+$(call app_object,$(1),$(2),$(3)): $(3) $(B)/flags/app-$(1) $(C_HEADERS)
 	$$(say) $(if $(filter %.S,$(3)),AS,CC) $(3)
 	$$(call compile,app-$(1),$$<)
 endef

@@ -1,21 +1,23 @@
 /*
  * The console: output straight to the hypervisor (or its tool stack), input by its event.
  *
- * Callers: see kernel/console.h. Ring 3. Locks: none for output; read_lock makes one thread at a
- * time read and protects `bound` and `ended`.
+ * Callers: see kernel/console.h. Ring 3. Locks: none for output; input_lock protects everything
+ * about input.
  */
 #include "kernel/console.h"
 
-#include <stdbool.h>
+#include <errno.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "kernel/sync.h"
 #include "pv/pv.h"
 
 #define END_OF_INPUT 4 /* ^D */
 
-static struct mutex read_lock = MUTEX_INIT;
-static struct semaphore input = SEMAPHORE_INIT(0);
+static struct mutex input_lock = MUTEX_INIT;
+static char input[64]; /* taken from the hypervisor, not read yet */
+static int input_first, input_count;
 static bool bound, ended;
 
 void console_write(const char *text, size_t bytes)
@@ -23,12 +25,10 @@ void console_write(const char *text, size_t bytes)
     pv_console_write(text, bytes);
 }
 
-/* Event context. One count stands for any number of bytes. */
 static void input_event(void *unused)
 {
     (void)unused;
-    semaphore_trywait(&input);
-    semaphore_post(&input);
+    console_input_came();
 }
 
 static int up_to_end(const char *buffer, int count)
@@ -42,34 +42,48 @@ static int up_to_end(const char *buffer, int count)
     return count;
 }
 
-static int read_locked(char *buffer, size_t bytes)
+/* Under input_lock. 0, or why there is no input to read and never will be. */
+static int refill(void)
 {
     event_port_t port;
 
-    if (ended)
+    if (input_count || ended)
         return 0;
     if (!bound) {
-        int error = pv_console_bind(input_event, NULL, &port);
-        if (error)
-            return 0; /* no console input for this domain: end of input */
         bound = true;
+        if (pv_console_bind(input_event, NULL, &port)) {
+            ended = true; /* no console input for this domain: end of input */
+            return 0;
+        }
     }
-    for (;;) {
-        int count = pv_console_read(buffer, bytes);
-        if (count > 0)
-            return up_to_end(buffer, count);
-        if (count < 0)
-            return count;
-        semaphore_wait(&input);
-    }
+    int count = pv_console_read(input, sizeof(input));
+    if (count < 0)
+        return count;
+    input_first = 0;
+    input_count = up_to_end(input, count);
+    return 0;
 }
 
 int console_read(char *buffer, size_t bytes)
 {
-    if (!bytes)
-        return 0;
-    mutex_lock(&read_lock);
-    int count = read_locked(buffer, bytes);
-    mutex_unlock(&read_lock);
-    return count;
+    mutex_lock(&input_lock);
+    int result = refill();
+    if (!result && input_count) {
+        result = bytes < (size_t)input_count ? (int)bytes : input_count;
+        memcpy(buffer, input + input_first, (size_t)result);
+        input_first += result;
+        input_count -= result;
+    } else if (!result && !ended) {
+        result = -EAGAIN;
+    }
+    mutex_unlock(&input_lock);
+    return result;
+}
+
+bool console_has_input(void)
+{
+    mutex_lock(&input_lock);
+    bool has = refill() || input_count || ended;
+    mutex_unlock(&input_lock);
+    return has;
 }

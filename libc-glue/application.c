@@ -8,6 +8,7 @@
 
 #include "kernel/application.h"
 #include "kernel/thread.h"
+#include "libc-glue/fd.h"
 
 extern char **environ;
 
@@ -28,6 +29,7 @@ int application_main(int argc, char **argv, char **envp)
 {
     environ = envp;
     thread_on_exit(reclaim_thread);
+    fd_init();
     /* Registered first, destructors run after every handler that the application registers. */
     atexit(__libc_fini_array);
     __libc_init_array();

@@ -1,133 +1,101 @@
 /*
- * File descriptors: 0, 1 and 2 are the console; there is no file system, so no path names anything.
+ * References to open files, and waiting for them.
  *
- * Ordinary calls from threads; read sleeps until there is input.
+ * Callers: see file.h. Locks: waiters_lock of a file protects its list of waiters; file_gone_lock
+ * see file.h. Order: file_gone_lock, waiters_lock, what `wake` takes.
  */
-#include <fcntl.h>
-#include <limits.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "libc-glue/file.h"
 
-#include "kernel/console.h"
-#include "libc-glue/glue.h"
+#include <errno.h>
+#include <stddef.h>
 
-#define CONSOLE_FDS 3
-#define CONSOLE_BLOCK_BYTES 1024 /* what stdio allocates for a stream */
+struct mutex file_gone_lock = MUTEX_INIT;
 
-/* Bit n: descriptor n is closed. */
-static atomic_uint closed_fds;
-
-static bool is_open(int fd)
+void file_init(struct file *file, const struct file_ops *ops, int flags)
 {
-    return fd >= 0 && fd < CONSOLE_FDS && (atomic_load(&closed_fds) & 1u << fd) == 0;
+    *file = (struct file){.ops = ops, .references = 1, .flags = flags};
 }
 
-int close(int fd)
+/* Nobody can find the file any more, but waiters without a reference still know it. */
+static void forget_waiters(struct file *file)
 {
-    if (!is_open(fd))
-        return glue_result(-EBADF);
-    atomic_fetch_or(&closed_fds, 1u << fd);
-    return 0;
+    bool unmask = spin_lock(&file->waiters_lock);
+    struct poll_waiter *waiter = LIST_FIRST(&file->waiters);
+
+    spin_unlock(&file->waiters_lock, unmask);
+    if (waiter == NULL)
+        return;
+    mutex_lock(&file_gone_lock);
+    while ((waiter = LIST_FIRST(&file->waiters)) != NULL)
+        waiter->gone(waiter);
+    mutex_unlock(&file_gone_lock);
 }
 
-ssize_t read(int fd, void *buffer, size_t bytes)
+int file_put(struct file *file)
 {
-    if (fd != STDIN_FILENO || !is_open(fd))
-        return glue_result(-EBADF);
-    if (bytes == 0)
+    /* Release and acquire: what others did to the file comes before its end. */
+    if (atomic_fetch_sub_explicit(&file->references, 1, memory_order_acq_rel) != 1)
         return 0;
-    return glue_result(console_read(buffer, bytes < INT_MAX ? bytes : INT_MAX));
+    forget_waiters(file);
+    return file->ops->release != NULL ? file->ops->release(file) : 0;
 }
 
-ssize_t write(int fd, const void *buffer, size_t bytes)
+/* --- Waiting ---------------------------------------------------------------------------------- */
+
+void file_watch(struct file *file, struct poll_waiter *waiter)
 {
-    if (fd == STDIN_FILENO || !is_open(fd))
-        return glue_result(-EBADF);
-    console_write(buffer, bytes);
-    return (ssize_t)bytes;
+    bool unmask = spin_lock(&file->waiters_lock);
+
+    LIST_INSERT_HEAD(&file->waiters, waiter, link);
+    spin_unlock(&file->waiters_lock, unmask);
 }
 
-off_t lseek(int fd, off_t offset, int whence)
+void file_unwatch(struct file *file, struct poll_waiter *waiter)
 {
-    (void)offset, (void)whence;
-    return glue_result(is_open(fd) ? -ESPIPE : -EBADF);
+    bool unmask = spin_lock(&file->waiters_lock);
+
+    LIST_REMOVE(waiter, link);
+    spin_unlock(&file->waiters_lock, unmask);
 }
 
-int fstat(int fd, struct stat *out)
+unsigned file_poll(struct file *file)
 {
-    if (!is_open(fd))
-        return glue_result(-EBADF);
-    *out = (struct stat){
-        .st_mode = S_IFCHR | S_IRUSR | S_IWUSR,
-        .st_nlink = 1,
-        .st_blksize = CONSOLE_BLOCK_BYTES,
-    };
-    return 0;
+    return file->ops->poll != NULL ? file->ops->poll(file)
+                                   : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
 }
 
-int fcntl(int fd, int command, ...)
+void file_wake(struct file *file, unsigned events)
 {
-    va_list args;
-    int flags = fd == STDIN_FILENO ? O_RDONLY : O_WRONLY;
-    int wanted;
+    struct poll_waiter *waiter;
+    bool unmask = spin_lock(&file->waiters_lock);
 
-    if (!is_open(fd))
-        return glue_result(-EBADF);
-    switch (command) {
-    case F_GETFD: /* nothing executes another program: close-on-exec is always in force */
-        return FD_CLOEXEC;
-    case F_SETFD:
-        return 0;
-    case F_GETFL:
-        return flags;
-    case F_SETFL:
-        va_start(args, command);
-        wanted = va_arg(args, int);
-        va_end(args);
-        return glue_result((wanted & ~O_ACCMODE) == 0 ? 0 : -EINVAL);
-    default:
-        return glue_result(-EINVAL);
+    LIST_FOREACH(waiter, &file->waiters, link)
+    {
+        if (events & (waiter->events | POLLERR | POLLHUP))
+            waiter->wake(waiter, events);
     }
+    spin_unlock(&file->waiters_lock, unmask);
 }
 
-/* Paths: an empty, read-only file system. */
+struct sleeper {
+    struct poll_waiter waiter;
+    struct semaphore woken;
+};
 
-int open(const char *path, int flags, ...)
+static void wake_sleeper(struct poll_waiter *waiter, unsigned events)
 {
-    (void)path;
-    return glue_result((flags & O_CREAT) != 0 ? -EROFS : -ENOENT);
+    (void)events;
+    semaphore_post(&((struct sleeper *)waiter)->woken);
 }
 
-int stat(const char *restrict path, struct stat *restrict out)
+int file_wait(struct file *file, unsigned events, uint64_t deadline_ns)
 {
-    (void)path, (void)out;
-    return glue_result(-ENOENT);
-}
+    struct sleeper sleeper = {.waiter = {.events = events, .wake = wake_sleeper}};
+    int result = 0;
 
-int link(const char *from, const char *to)
-{
-    (void)from, (void)to;
-    return glue_result(-ENOENT);
-}
-
-int unlink(const char *path)
-{
-    (void)path;
-    return glue_result(-ENOENT);
-}
-
-int rename(const char *from, const char *to)
-{
-    (void)from, (void)to;
-    return glue_result(-ENOENT);
-}
-
-int mkdir(const char *path, mode_t mode)
-{
-    (void)path, (void)mode;
-    return glue_result(-EROFS);
+    file_watch(file, &sleeper.waiter);
+    while (result == 0 && (file_poll(file) & (events | POLLERR | POLLHUP)) == 0)
+        result = semaphore_timedwait(&sleeper.woken, deadline_ns);
+    file_unwatch(file, &sleeper.waiter);
+    return result;
 }

@@ -1,0 +1,81 @@
+/*
+ * The console as files: one for input, one for output. They are never released.
+ *
+ * Callers: the table of descriptors. Reading sleeps until there is input.
+ */
+#include "libc-glue/console_file.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "kernel/console.h"
+#include "libc-glue/file.h"
+
+#define BLOCK_BYTES 1024 /* what stdio allocates for a stream */
+
+static int stat_console(struct file *file, struct stat *out)
+{
+    (void)file;
+    out->st_mode = S_IFCHR | S_IRUSR | S_IWUSR;
+    out->st_blksize = BLOCK_BYTES;
+    return 0;
+}
+
+void console_input_came(void)
+{
+    file_wake(&console_input, POLLIN | POLLRDNORM);
+}
+
+static ssize_t read_console(struct file *file, const struct iovec *to, int count, off_t *position)
+{
+    int result;
+
+    (void)count, (void)position;
+    while (to->iov_len == 0)
+        to++;
+    while ((result = console_read(to->iov_base, to->iov_len)) == -EAGAIN &&
+           !file_is_nonblocking(file))
+        file_wait(file, POLLIN, FILE_FOREVER);
+    return result;
+}
+
+static unsigned poll_input(struct file *file)
+{
+    (void)file;
+    return console_has_input() ? POLLIN | POLLRDNORM : 0;
+}
+
+static ssize_t write_console(struct file *file, const struct iovec *from, int count,
+                             off_t *position)
+{
+    ssize_t bytes = 0;
+
+    (void)file, (void)position;
+    for (int i = 0; i < count; i++) {
+        console_write(from[i].iov_base, from[i].iov_len);
+        bytes += (ssize_t)from[i].iov_len;
+    }
+    return bytes;
+}
+
+static unsigned poll_output(struct file *file)
+{
+    (void)file;
+    return POLLOUT | POLLWRNORM;
+}
+
+static const struct file_ops input_ops = {
+    .read = read_console,
+    .stat = stat_console,
+    .poll = poll_input,
+};
+
+static const struct file_ops output_ops = {
+    .write = write_console,
+    .stat = stat_console,
+    .poll = poll_output,
+};
+
+/* The reference that a static object has on itself is never given up. */
+struct file console_input = {.ops = &input_ops, .references = 1, .flags = O_RDONLY};
+struct file console_output = {.ops = &output_ops, .references = 1, .flags = O_WRONLY};

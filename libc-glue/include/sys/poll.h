@@ -1,0 +1,2 @@
+/* The name of <poll.h> before POSIX. */
+#include <poll.h>
