@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 
-from parvuslib import xen
+from parvuslib import nested, qemu, xen
 
 # On a KVM that interprets ring 0 (shared hosts) things take their time; time-outs are for hangs.
 PVH = {
@@ -27,18 +27,24 @@ XEN = {
     "xen-dom0": ["--accel", "tcg", "--machine", "xen"],
     "xen-domu": ["--accel", "tcg", "--machine", "xen-domu"],
 }
-OPTIONS = {**PVH, **MULTIBOOT, **GRUB, **XEN}
+# A real KVM, without one in this machine: its clock is stable with one processor, not so with two.
+NESTED = {
+    "nested-kvm": ["--accel", "nested"],
+    "nested-kvm-2": ["--accel", "nested:2"],
+}
+OPTIONS = {**PVH, **MULTIBOOT, **GRUB, **XEN, **NESTED}
 
 # Where tests run that concern one loader or none: the fastest host that there always is.
 ONE = ["tcg-microvm"]
 # Not the domU yet: the Linux under it does not always come up.
 ALL = [host for host in OPTIONS if host != "xen-domu"]
 ON_PARVUS = [host for host in ALL if host not in XEN]
-SLOW = ["kvm-microvm", "xen-domu", "grub-uefi"]
+SLOW = ["kvm-microvm", "xen-domu", "grub-uefi", *NESTED]
 LOCAL = "local"  # no guest: a test of the build or of a tool
 
 xen_missing = functools.cache(xen.missing)
 xen_lock = threading.Lock()  # Xen is fetched once
+nested_missing = functools.cache(nested.missing)
 
 
 def missing(host):
@@ -58,4 +64,6 @@ def missing(host):
     if host in XEN:
         with xen_lock:
             return xen_missing(XEN[host][-1])
+    if host in NESTED:
+        return nested_missing(qemu.NESTED[NESTED[host][-1]])
     return None
