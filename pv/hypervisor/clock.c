@@ -460,6 +460,9 @@ void clock_report(void)
     print("parvus: clock: %s%s%s\n", name, *details ? ", " : "", details);
 }
 
+/* It counts whole seconds, and a boot does not wait for the next: half of one has passed. */
+#define RTC_MEAN_NS (NS_PER_S / 2)
+
 static void start_wall_clock(void)
 {
     struct shared_info *info = domain.shared_info;
@@ -467,13 +470,14 @@ static void start_wall_clock(void)
     if (kvm_start_wall_clock(info) == 0)
         return;
 
-    uint64_t boot_s = rtc_read_s() - clock_now_ns() / NS_PER_S;
+    uint64_t boot_ns = rtc_read_s() * NS_PER_S + RTC_MEAN_NS - clock_now_ns();
+    uint64_t boot_s = boot_ns / NS_PER_S;
 
     info->wc_version++;
     __asm__ volatile("" : : : "memory");
     info->wc_sec = (uint32_t)boot_s;
     info->wc_sec_hi = (uint32_t)(boot_s >> 32);
-    info->wc_nsec = 0;
+    info->wc_nsec = (uint32_t)(boot_ns % NS_PER_S);
     __asm__ volatile("" : : : "memory");
     info->wc_version++;
 }

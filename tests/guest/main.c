@@ -3,6 +3,7 @@
  *
  * usage: guest [--list] [PREFIX...]        (all tests, or those whose id begins with a PREFIX)
  *        guest --crash NAME                (crash.c: one of the ways in which a guest may end)
+ *        guest --clock                     (clock_server.c: tells the time to whoever asks)
  *
  * Console protocol (tests/framework.py): a line when a test begins, one with its result, and the
  * totals at the end. The lines do not go through stdio, which is itself under test.
@@ -16,6 +17,7 @@
 #include "kernel/format.h"
 #include "kernel/thread.h"
 #include "pv/pv.h"
+#include "tests/guest/clock_server.h"
 #include "tests/guest/crash.h"
 #include "tests/guest/test.h"
 
@@ -124,6 +126,8 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "--crash") == 0)
         return crash_run(argv[2]);
+    if (argc == 2 && strcmp(argv[1], "--clock") == 0)
+        return clock_serve();
     if (argc == 2 && strcmp(argv[1], "--list") == 0) {
         list();
         return EXIT_SUCCESS;

@@ -1,0 +1,179 @@
+"""The guest's clocks against the host's, on every host.
+
+`guest --clock` (tests/guest/clock_server.c) reads its clocks when it gets a byte of console input and
+answers at once. So each reading lies between two of the host's clock, and two of those, far enough
+apart, put bounds on the drift. However slow and busy the machine is, only the time until they are
+narrow enough gets longer: a drift fails that is too large for certain, or of which nothing can be
+said in ten minutes.
+
+What the host's clock is: under KVM the clock that kvmclock is defined by, CLOCK_MONOTONIC_RAW (Linux
+arch/x86/kvm/x86.c, get_kvmclock_base_ns). Under TCG the devices that Xen, and our hypervisor where it
+measures, go by count QEMU_CLOCK_VIRTUAL, which is the host's CLOCK_MONOTONIC while the machine is not
+stopped (QEMU docs/devel/replay.rst and include/qemu/timer.h), and so it is compared with that one.
+"""
+import collections
+import os
+import subprocess
+import time
+
+import hosts
+from framework import (FAILED, LOGS, PARVUS, PASSED, BOOT_TIMEOUT_S, Result, app_image, register)
+
+NS_PER_S = 1_000_000_000
+LEAST_NS = 10 * NS_PER_S
+FIRST_NS = NS_PER_S  # for a first reading as narrow as they get
+LONGEST_NS = 600 * NS_PER_S
+PAUSE_S = 0.05
+ATTEMPTS, PHASES = 15, 5
+
+# The hosts' clocks, other than CLOCK_MONOTONIC.
+CLOCKS = {"kvm-microvm": time.CLOCK_MONOTONIC_RAW}
+
+# The guest's clocks, as read between `before` and `after` of the host's.
+Reading = collections.namedtuple("Reading", "before after wall_before wall_after ns wall_ns backwards")
+
+
+class ClockGuest:
+    """The guest that tells the time."""
+
+    def __init__(self, host, options, log):
+        self.clock = CLOCKS.get(host, time.CLOCK_MONOTONIC)
+        self.log = open(log, "wb")
+        self.process = subprocess.Popen(
+            [PARVUS, "run", *hosts.OPTIONS[host], *options, "--timeout", str(2 * LONGEST_NS // NS_PER_S),
+             app_image("guest"), "--", "--clock"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        try:
+            rest, _ = self.process.communicate(timeout=BOOT_TIMEOUT_S)
+            self.log.write(rest)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.log.close()
+
+    def note(self, text):
+        self.log.write(f"[{text}]\n".encode())
+
+    def get(self):
+        """One byte of the console."""
+        byte = self.process.stdout.read(1)
+        self.log.write(byte)
+        self.log.flush()
+        if not byte:
+            raise BrokenPipeError
+        return byte
+
+    def line(self):
+        line = b""
+        while not line.endswith(b"\n"):
+            line += self.get()
+        return line.decode(errors="replace").strip()
+
+    def wait(self):
+        """Until it is ready; returns the console until then."""
+        lines = []
+        while lines[-1:] != ["clock: ready"]:
+            lines.append(self.line())
+        return lines
+
+    def read(self):
+        wall_before = time.time_ns()
+        before = time.clock_gettime_ns(self.clock)
+        self.process.stdin.write(b"?")
+        while self.get() != b".":
+            pass
+        after = time.clock_gettime_ns(self.clock)
+        wall_after = time.time_ns()
+        ns, wall_ns, backwards = map(int, self.line().split())
+        return Reading(before, after, wall_before, wall_after, ns, wall_ns, backwards)
+
+
+def width(reading):
+    return reading.after - reading.before
+
+
+def drift_ppm(first, last):
+    """The least and the most that the guest's clock can have gone too fast."""
+    guest = last.ns - first.ns
+    shortest, longest = last.before - first.after, last.after - first.before
+    return (guest / longest - 1) * 1e6, (guest / shortest - 1) * 1e6 if shortest > 0 else float("inf")
+
+
+def compare(guest, limit_ppm):
+    """What is wrong with the guest's clocks, or None."""
+    first = last = guest.read()
+    start, low, high = first, 0.0, 0.0
+    while last.ns - start.ns < LONGEST_NS:
+        time.sleep(PAUSE_S)
+        last, previous = guest.read(), last
+        if last.ns < previous.ns or last.backwards:
+            return f"the clock went backwards ({last.backwards} times within the guest)"
+        if last.ns - start.ns < FIRST_NS and width(last) < width(first):
+            first = last
+        if last.ns - first.ns >= LEAST_NS:
+            low, high = drift_ppm(first, last)
+            if low > limit_ppm or high < -limit_ppm:
+                return f"drift between {low:.0f} and {high:.0f} ppm, more than {limit_ppm}"
+            if -limit_ppm < low and high < limit_ppm:
+                guest.note(f"drift between {low:.1f} and {high:.1f} ppm")
+                return None
+    return f"drift between {low:.0f} and {high:.0f} ppm: nothing can be said"
+
+
+def wall_error_s(guest):
+    """How wrong the guest's wall clock is at least: 0 where the host's was the same meanwhile."""
+    reading = guest.read()
+    error_ns = min(max(reading.wall_before, reading.wall_ns), reading.wall_after) - reading.wall_ns
+    guest.note(f"wall clock wrong by at least {error_ns / NS_PER_S:.3f} s")
+    return error_ns / NS_PER_S
+
+
+def session(test_id, host, options, check):
+    """check(guest) of a guest that is ready; and the log."""
+    os.makedirs(LOGS, exist_ok=True)
+    log = os.path.join(LOGS, f"{test_id}.{host}.log")
+    problem = None
+    with ClockGuest(host, options, log) as guest:
+        try:
+            guest.wait()
+            problem = check(guest)
+        except BrokenPipeError:
+            problem = "the guest ended"
+    return problem, log
+
+
+def result(test_id, problem, log):
+    return [Result(test_id, FAILED, problem, log) if problem else Result(test_id, PASSED)]
+
+
+def drift_test(test_id, sentence, limits_ppm, options=()):
+    """`limits_ppm` by host."""
+    def run(host):
+        return result(test_id, *session(test_id, host, options,
+                                        lambda guest: compare(guest, limits_ppm[host])))
+    register(test_id, sentence, list(limits_ppm), run)
+
+
+def wall_test(test_id, sentence, where):
+    """A PC's clock knows no fractions of a second, and QEMU's begins a second when QEMU begins, so
+    that it is wrong by up to one itself (QEMU hw/rtc/mc146818rtc.c, rtc_set_date_from_host). So
+    QEMU has to begin with a second of the host's. How long it takes to begin depends on the machine:
+    each attempt starts it earlier in the second."""
+    def run(host):
+        for attempt in range(ATTEMPTS):
+            time.sleep(-(time.time() + attempt / PHASES) % 1)
+            error_s, log = session(test_id, host, (), wall_error_s)
+            if abs(error_s) < 1:
+                return result(test_id, None, log)
+        return result(test_id, f"the wall clock was wrong by {error_s} s", log)
+    register(test_id, sentence, where, run)
+
+
+drift_test("clock-drift", "Over 10 s the clock drifts less than 100 ppm, and never steps back.",
+           {"kvm-microvm": 100, "xen-dom0": 100})
+wall_test("clock-wall", "The wall clock is within a second of the host's.", hosts.ALL)
