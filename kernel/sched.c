@@ -137,6 +137,12 @@ void sched_unlock(bool unmask)
     spin_unlock(&sched_lock, unmask);
 }
 
+void thread_give_way(void)
+{
+    if (this_cpu()->reschedule)
+        sched_unlock(spin_lock(&sched_lock));
+}
+
 /* --- Waiting -------------------------------------------------------------------------------- */
 
 static void wait_insert(struct wait_queue *queue, struct thread *t)

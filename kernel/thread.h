@@ -54,6 +54,9 @@ _Noreturn void thread_exit(void *result);
 /* Lets other threads of the same priority run. */
 void thread_yield(void);
 
+/* Lets a better thread run that became ready while events were masked. */
+void thread_give_way(void);
+
 /* Sleeps until clock_monotonic_ns() >= deadline_ns. Returns 0. */
 int thread_sleep_until(uint64_t deadline_ns);
 

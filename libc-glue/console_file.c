@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "kernel/console.h"
-#include "libc-glue/file.h"
+#include "libc-glue/deadline.h"
 
 #define BLOCK_BYTES 1024 /* what stdio allocates for a stream */
 
@@ -35,7 +35,7 @@ static ssize_t read_console(struct file *file, const struct iovec *to, int count
         to++;
     while ((result = console_read(to->iov_base, to->iov_len)) == -EAGAIN &&
            !file_is_nonblocking(file))
-        file_wait(file, POLLIN, FILE_FOREVER);
+        file_wait(file, POLLIN, DEADLINE_NEVER);
     return result;
 }
 

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "kernel/thread.h"
+
 struct mutex file_gone_lock = MUTEX_INIT;
 
 void file_init(struct file *file, const struct file_ops *ops, int flags)
@@ -71,10 +73,12 @@ void file_wake(struct file *file, unsigned events)
 
     LIST_FOREACH(waiter, &file->waiters, link)
     {
-        if (events & (waiter->events | POLLERR | POLLHUP))
+        if ((events & waiter->events) != 0)
             waiter->wake(waiter, events);
     }
     spin_unlock(&file->waiters_lock, unmask);
+    if (unmask)
+        thread_give_way();
 }
 
 struct sleeper {
@@ -90,11 +94,13 @@ static void wake_sleeper(struct poll_waiter *waiter, unsigned events)
 
 int file_wait(struct file *file, unsigned events, uint64_t deadline_ns)
 {
-    struct sleeper sleeper = {.waiter = {.events = events, .wake = wake_sleeper}};
+    struct sleeper sleeper = {
+        .waiter = {.events = events | POLLERR | POLLHUP, .wake = wake_sleeper},
+    };
     int result = 0;
 
     file_watch(file, &sleeper.waiter);
-    while (result == 0 && (file_poll(file) & (events | POLLERR | POLLHUP)) == 0)
+    while (result == 0 && (file_poll(file) & sleeper.waiter.events) == 0)
         result = semaphore_timedwait(&sleeper.woken, deadline_ns);
     file_unwatch(file, &sleeper.waiter);
     return result;

@@ -46,8 +46,8 @@ struct file_ops {
     int (*ioctl)(struct file *file, unsigned long request, void *argument); /* NULL: -ENOTTY */
     ssize_t (*entries)(struct file *file, void *buffer, size_t bytes,
                        off_t *position); /* of a directory: struct dirent. NULL: -ENOTDIR */
-    /* What is true now, of POLLIN..POLLRDHUP. Does not sleep. NULL: always readable and writable,
-     * and refused by epoll. Whoever makes an event true calls file_wake afterwards. */
+    /* What is true now, of POLLIN..POLLRDHUP; does not wait for it. NULL: always readable and
+     * writable, and refused by epoll. Whoever makes an event true calls file_wake afterwards. */
     unsigned (*poll)(struct file *file);
     /* The last reference is gone: frees the file. NULL: nothing to do. */
     int (*release)(struct file *file);
@@ -56,7 +56,7 @@ struct file_ops {
 /* Who waits for events of a file. */
 struct poll_waiter {
     LIST_ENTRY(poll_waiter) link;
-    unsigned events; /* that it wants to hear of; POLLERR and POLLHUP always are */
+    unsigned events; /* that it wants to hear of */
     /* Some of `events` may have become true. Any context, events masked, a spin lock held. */
     void (*wake)(struct poll_waiter *waiter, unsigned events);
     /* The file is about to be released: must remove the waiter. Thread context, file_gone_lock
@@ -107,13 +107,12 @@ void file_unwatch(struct file *file, struct poll_waiter *waiter);
 unsigned file_poll(struct file *file);
 /* Tells the waiters that `events` may have become true. */
 void file_wake(struct file *file, unsigned events);
-/* Sleeps until one of `events` (or POLLERR, POLLHUP) is true. -ETIMEDOUT at the deadline
- * (clock_monotonic_ns(), or FILE_FOREVER). */
+/* Sleeps until one of `events` (or POLLERR, POLLHUP) is true; -ETIMEDOUT at the deadline
+ * (libc-glue/deadline.h). */
 int file_wait(struct file *file, unsigned events, uint64_t deadline_ns);
 
-#define FILE_FOREVER UINT64_MAX
-
-/* Held while `gone` is called. Whoever removes a waiter that has a `gone` holds it, too. */
+/* Held while `gone` is called. Whoever removes a waiter without a reference to its file holds it.
+ */
 extern struct mutex file_gone_lock;
 
 #endif

@@ -36,47 +36,6 @@ pid_t getpid(void)
     return OUR_PID;
 }
 
-/* Reached from raise() where no handler is set: the default action. Signals that mean a defect
- * crash with a report, the others end the application as a shell would show it. */
-int kill(pid_t pid, int sig)
-{
-    if (sig < 0 || sig >= NSIG)
-        return glue_result(-EINVAL);
-    if (pid != OUR_PID && pid != 0 && pid != -1)
-        return glue_result(-ESRCH);
-    switch (sig) {
-    case 0:
-    case SIGCHLD:
-    case SIGCONT:
-    case SIGURG:
-    case SIGWINCH:
-        return 0;
-    case SIGABRT:
-        panic("abort() called");
-    case SIGBUS:
-    case SIGFPE:
-    case SIGILL:
-    case SIGQUIT:
-    case SIGSEGV:
-    case SIGSYS:
-    case SIGTRAP:
-        panic("the application sent itself signal %d", sig);
-    case SIGSTOP:
-    case SIGTSTP:
-    case SIGTTIN:
-    case SIGTTOU:
-        return glue_result(-ENOSYS); /* nothing could ever continue it */
-    default:
-        kernel_exit(128 + sig);
-    }
-}
-
-int sigprocmask(int how, const sigset_t *set, sigset_t *old)
-{
-    (void)how, (void)set, (void)old;
-    return glue_result(-ENOSYS);
-}
-
 pid_t fork(void)
 {
     return glue_result(-ENOSYS);

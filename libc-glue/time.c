@@ -11,6 +11,7 @@
 
 #include "kernel/clock.h"
 #include "kernel/thread.h"
+#include "libc-glue/deadline.h"
 #include "libc-glue/glue.h"
 
 static struct timespec timespec_from_ns(uint64_t ns)
@@ -19,24 +20,6 @@ static struct timespec timespec_from_ns(uint64_t ns)
         .tv_sec = (time_t)(ns / NS_PER_SECOND),
         .tv_nsec = (long)(ns % NS_PER_SECOND),
     };
-}
-
-/* Saturates: no program sleeps for 584 years. -EINVAL: not a time. */
-static int timespec_to_ns(const struct timespec *t, uint64_t *out_ns)
-{
-    if (t->tv_sec < 0 || t->tv_nsec < 0 || t->tv_nsec >= (long)NS_PER_SECOND)
-        return -EINVAL;
-    if (__builtin_mul_overflow((uint64_t)t->tv_sec, NS_PER_SECOND, out_ns) ||
-        __builtin_add_overflow(*out_ns, (uint64_t)t->tv_nsec, out_ns))
-        *out_ns = UINT64_MAX;
-    return 0;
-}
-
-static uint64_t add_saturating(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
 /* -EINVAL: no such clock. */
@@ -104,12 +87,12 @@ int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time,
 
     (void)remaining;
     if (result == 0)
-        result = timespec_to_ns(time, &time_ns);
+        result = ns_from_timespec(time, &time_ns);
     if (result != 0)
         return -result;
     if ((flags & TIMER_ABSTIME) != 0)
         time_ns = time_ns > now_ns ? time_ns - now_ns : 0;
-    thread_sleep_until(add_saturating(clock_monotonic_ns(), time_ns));
+    thread_sleep_until(deadline_after_ns(time_ns));
     return 0;
 }
 

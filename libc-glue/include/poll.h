@@ -10,6 +10,11 @@
 #include <sys/_sigset.h>
 #include <sys/_timespec.h>
 
+#ifndef _SIGSET_T_DECLARED
+#define _SIGSET_T_DECLARED
+typedef __sigset_t sigset_t;
+#endif
+
 #define POLLIN 0x001
 #define POLLPRI 0x002
 #define POLLOUT 0x004
@@ -33,7 +38,7 @@ struct pollfd {
 __BEGIN_DECLS
 
 int poll(struct pollfd *fds, nfds_t nfds, int timeout_ms);
-int ppoll(struct pollfd *fds, nfds_t nfds, const struct timespec *timeout, const __sigset_t *mask);
+int ppoll(struct pollfd *fds, nfds_t nfds, const struct timespec *timeout, const sigset_t *mask);
 
 __END_DECLS
 

@@ -128,8 +128,7 @@ TEST(fd_vectors, "Vectors that are too many or too long are refused.")
     CHECK_FAILS(writev(1, vectors, IOV_MAX + 1), EINVAL);
     CHECK_EQ(writev(1, vectors, 0), 0);
     CHECK_EQ(writev(1, vectors, IOV_MAX), 0);
-    vectors[0] = (struct iovec){text, SIZE_MAX / 2};
-    vectors[1] = (struct iovec){text, SIZE_MAX / 2};
+    vectors[1] = (struct iovec){text, SIZE_MAX};
     CHECK_FAILS(writev(1, vectors, 2), EINVAL);
     vectors[0] = (struct iovec){text, 1};
     vectors[1] = (struct iovec){NULL, 0};
