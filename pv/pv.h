@@ -38,9 +38,11 @@ typedef struct {
 
 /* What the hypervisor told us; filled before kernel_main runs, read-only afterwards. */
 struct pv_boot {
-    uint64_t nr_pages;    /* frames pfn 0 .. nr_pages-1 are ours */
-    pfn_t free_start;     /* first frame behind image, p2m list, page tables and boot stack */
-    pfn_t mapped_end;     /* frames below it are mapped at pv_boot_address(pfn) */
+    uint64_t nr_pages;  /* frames pfn 0 .. nr_pages-1 are ours */
+    pfn_t free_start;   /* first frame behind image, p2m list, page tables and boot stack */
+    pfn_t mapped_end;   /* frames below it are mapped at pv_boot_address(pfn) */
+    const void *initrd; /* what the loader handed over besides; NULL: nothing */
+    uint64_t initrd_bytes;
     char *command_line;   /* NUL-terminated, writable in place, at most 1023 bytes */
     char hypervisor[33];  /* start_info.magic, "xen-4.17-x86_64" or Parvus's own */
     bool initial_domain;  /* dom0: it may use the console and physical devices */

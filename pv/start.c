@@ -57,6 +57,10 @@ _Noreturn void pv_start(struct start_info *si)
     pv_boot.command_line[MAX_GUEST_CMDLINE - 1] = 0;
     pv_boot.initial_domain = si->flags & SIF_INITDOMAIN;
     pv_boot.wx_enforced = features & PARVUS_FEATURE_WX;
+    if (si->mod_len && !(si->flags & SIF_MOD_START_PFN)) { /* our notes do not ask for that */
+        pv_boot.initrd = (const void *)si->mod_start;
+        pv_boot.initrd_bytes = si->mod_len;
+    }
     copy_text(pv_boot.hypervisor, si->magic, sizeof(pv_boot.hypervisor));
 
     pv_memory_init(si);
