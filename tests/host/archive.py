@@ -205,7 +205,7 @@ BAD = [
     ("pax-length-0", pax("0 a=b\n"), "malformed"), ("pax-length-huge", pax("99999999999999999999 a=b\n"), "malformed"),
     ("pax-length-past", pax("99 a=b\n"), "malformed"), ("pax-length-short", pax("3 a=b\n"), "malformed"),
     ("pax-size", pax("10 size=x\n"), "size is no number"), ("pax-mtime", pax("11 mtime=x\n"), "mtime is no number"),
-    ("pax-size-huge", pax("28 size=99999999999999999\n"), "it is larger than"),
+    ("pax-size-huge", pax("26 size=99999999999999999\n"), "it is larger than"),
     ("pax-path-zero", pax(b"13 path=a\0bc\n"), "zero byte"),
     ("pax-sparse", pax("22 GNU.sparse.major=1\n"), "sparse"),
     ("cpio-cut", CPIO[:60], "it ends without a trailer"), ("cpio-cut-name", CPIO[:111], "it ends within a name"),
@@ -233,7 +233,7 @@ def check_bad(folder):
         assert status == 1 and words in output, f"{name}: {output}"
     # Cut anywhere, it is refused or ends early, and nothing is read behind the end.
     for kind, whole in (("tar", ONE), ("cpio", CPIO)):
-        for length in range(0, len(whole), 7):
+        for length in range(0, len(whole), 61):
             status, output = command([program, write(folder, f"{kind}-cut", whole[:length])])
             assert status in (0, 1), f"{kind} cut to {length}: {output}"
 
