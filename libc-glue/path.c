@@ -28,7 +28,8 @@ static _Atomic uint32_t working_folder = ARCHIVE_ROOT;
 
 struct walk {
     const struct archive *archive;
-    unsigned symlinks; /* followed */
+    unsigned symlinks;    /* followed */
+    bool only_last_lacks; /* after -ENOENT: the last component could be made */
 };
 
 static int walk_path(struct walk *walk, uint32_t *node, struct archive_text path, bool follow_last);
@@ -74,8 +75,10 @@ static int walk_path(struct walk *walk, uint32_t *node, struct archive_text path
         }
         uint32_t folder = *node;
         *node = archive_child(archive, folder, start, bytes);
-        if (*node == ARCHIVE_NONE)
+        if (*node == ARCHIVE_NONE) {
+            walk->only_last_lacks = path.bytes == 0;
             return -ENOENT;
+        }
         if (archive_inode(archive, *node)->kind == ARCHIVE_SYMLINK &&
             (path.bytes > 0 || follow_last)) {
             int error = follow(walk, folder, node);
@@ -103,8 +106,9 @@ static int start_of(int fd, uint32_t *out)
     return 0;
 }
 
-/* What a path means, seen from the folder `fd`. */
-static int find(int fd, const char *path, bool follow_last, uint32_t *out)
+/* What a path means, seen from the folder `fd`. -EROFS instead of -ENOENT with `would_make`: only
+ * the last component is not there, and nothing can be made. */
+static int find(int fd, const char *path, bool follow_last, bool would_make, uint32_t *out)
 {
     struct walk walk = {.archive = initrd_archive()};
     size_t bytes = strnlen(path, PATH_MAX);
@@ -118,8 +122,9 @@ static int find(int fd, const char *path, bool follow_last, uint32_t *out)
         *out = ARCHIVE_ROOT;
     else
         error = start_of(fd, out);
-    return error != 0 ? error
-                      : walk_path(&walk, out, (struct archive_text){path, bytes}, follow_last);
+    if (error == 0)
+        error = walk_path(&walk, out, (struct archive_text){path, bytes}, follow_last);
+    return error == -ENOENT && would_make && walk.only_last_lacks ? -EROFS : error;
 }
 
 /* The path of a node from the root. -ERANGE: it has no room. Returns its length without the NUL. */
@@ -166,10 +171,9 @@ static int open_at(int folder, const char *path, int flags)
     bool is_exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
     struct file *file;
     uint32_t node;
-    int result = find(folder, path, (flags & O_NOFOLLOW) == 0 && !is_exclusive, &node);
+    int result = find(folder, path, (flags & O_NOFOLLOW) == 0 && !is_exclusive,
+                      (flags & O_CREAT) != 0, &node);
 
-    if (result == -ENOENT && (flags & O_CREAT) != 0)
-        return -EROFS;
     if (result == 0)
         result = check_open(node, flags);
     if (result == 0)
@@ -197,7 +201,7 @@ int openat(int folder, const char *path, int flags, ...)
 static int stat_at(int folder, const char *path, struct stat *out, bool follow_last)
 {
     uint32_t node;
-    int error = find(folder, path, follow_last, &node);
+    int error = find(folder, path, follow_last, false, &node);
 
     if (error == 0) {
         *out = (struct stat){0};
@@ -224,7 +228,7 @@ int fstatat(int folder, const char *restrict path, struct stat *restrict out, in
 int access(const char *path, int mode)
 {
     uint32_t node;
-    int error = find(AT_FDCWD, path, true, &node);
+    int error = find(AT_FDCWD, path, true, false, &node);
 
     if (error == 0 && (mode & W_OK) != 0)
         error = -EROFS;
@@ -237,7 +241,7 @@ int access(const char *path, int mode)
 ssize_t readlink(const char *restrict path, char *restrict out, size_t bytes)
 {
     uint32_t node;
-    int error = find(AT_FDCWD, path, false, &node);
+    int error = find(AT_FDCWD, path, false, false, &node);
 
     if (error != 0)
         return glue_result(error);
@@ -254,7 +258,7 @@ char *realpath(const char *restrict path, char *restrict out)
 {
     char buffer[PATH_MAX];
     uint32_t node;
-    int result = path != NULL ? find(AT_FDCWD, path, true, &node) : -EINVAL;
+    int result = path != NULL ? find(AT_FDCWD, path, true, false, &node) : -EINVAL;
 
     if (result == 0)
         result = path_of(node, buffer, sizeof(buffer));
@@ -270,7 +274,7 @@ char *realpath(const char *restrict path, char *restrict out)
 int chdir(const char *path)
 {
     uint32_t node;
-    int error = find(AT_FDCWD, path, true, &node);
+    int error = find(AT_FDCWD, path, true, false, &node);
 
     if (error == 0 && archive_inode(initrd_archive(), node)->kind != ARCHIVE_FOLDER)
         error = -ENOTDIR;
@@ -339,7 +343,7 @@ int getdents(int fd, void *buffer, int bytes)
 static int refuse_change(const char *path)
 {
     uint32_t node;
-    int error = find(AT_FDCWD, path, false, &node);
+    int error = find(AT_FDCWD, path, false, false, &node);
 
     return (int)glue_result(error != 0 ? error : -EROFS);
 }
@@ -348,9 +352,9 @@ static int refuse_change(const char *path)
 static int refuse_making(const char *path)
 {
     uint32_t node;
-    int error = find(AT_FDCWD, path, false, &node);
+    int error = find(AT_FDCWD, path, false, true, &node);
 
-    return (int)glue_result(error == -ENOENT ? -EROFS : error == 0 ? -EEXIST : error);
+    return (int)glue_result(error == 0 ? -EEXIST : error);
 }
 
 int link(const char *from, const char *to)

@@ -6,7 +6,7 @@ import shutil
 import stat
 import tarfile
 
-from framework import Skip, command, test
+from framework import Skip, app_image, command, parvus, test
 from parvuslib.cpio import Archive, member
 from parvuslib.images import ROOT
 
@@ -288,3 +288,11 @@ def check_fuzz(folder):
         assert status == 0, output
         status, output = command([program, path, str(number + 1), FUZZ_ROUNDS])
         assert status == 0, output
+
+
+@test("initrd-refused", "The guest names the entry for which it refuses its initrd, and lives on.")
+def check_refused(folder):
+    bad = write(folder, "bad.tar", tar(("a", b"x", {}), ("b\x1b[31m/../c", b"x", {})))
+    status, console = parvus("tcg-microvm", app_image("posix"), ["tree_stat"], ["--initrd", bad])
+    assert 'error: initrd: entry "b?[31m/../c": its path has a ".." (at byte 1024 of 10240); ' in console, console
+    assert status == 1 and "tests: 0 passed, 1 failed" in console, console

@@ -2,13 +2,48 @@
 import glob
 import os
 import shutil
+import tarfile
+import threading
 
 import framework
 import hosts
 from framework import SKIPPED, Result, command, register, scratch, suite, suite_results
 from parvuslib.images import ROOT
 
-suite("posix", "What programs expect of POSIX holds in the guest.", app="posix")
+tree_lock = threading.Lock()
+
+
+def tree():
+    """The files that tests/posix/tree.c asks about, as a folder; beside it, packed, the initrd."""
+    folder = scratch("posix-tree")
+    root = os.path.join(folder, "tree")
+    with tree_lock:
+        if os.path.exists(f"{root}.tar"):
+            return root
+        shutil.rmtree(root, ignore_errors=True)
+        for name, data in [("file", b"0123456789"), ("folder/inner", b"inner"), ("empty", b""),
+                           ("large", bytes(i * 7 % 251 for i in range(100_000))),
+                           *((f"many/entry-{i}", b"%d" % i) for i in range(500))]:
+            path = os.path.join(root, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(data)
+            os.chmod(path, 0o640)
+            os.utime(path, (1_600_000_000, 1_600_000_000))
+        for name, target in [("link", "file"), ("to-folder", "folder"), ("up", "folder/../file"),
+                             ("nowhere", "no-such-file"), ("loop", "loop2"), ("loop2", "loop"),
+                             ("folder/back", "../to-folder/inner"), ("long", "./" * 400 + "file")]:
+            os.symlink(target, os.path.join(root, name))
+        os.link(os.path.join(root, "file"), os.path.join(root, "hard"))
+        os.mkdir(os.path.join(root, "nothing"))
+        with tarfile.open(f"{root}.new", "w", format=tarfile.PAX_FORMAT) as archive:
+            archive.add(root, ".")
+        os.replace(f"{root}.new", f"{root}.tar")
+    return root
+
+
+suite("posix", "What programs expect of POSIX holds in the guest.", app="posix",
+      options=lambda: ["--initrd", f"{tree()}.tar"])
 
 FLAGS = ["-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-I", ROOT]
 
@@ -22,7 +57,8 @@ def run_on_linux(_):
     status, text = command([compiler, *FLAGS, "-o", program,
                             *sorted(glob.glob(os.path.join(ROOT, "tests", "posix", "*.c")))])
     if status == 0:
-        status, text = command([program], timeout=framework.SUITE_TIMEOUT_S)
+        status, text = command([program], timeout=framework.SUITE_TIMEOUT_S,
+                               env={**os.environ, "TREE": tree()})
     with open(log, "w", encoding="utf-8") as file:
         file.write(text)
     return suite_results("posix-linux", status, text, log)

@@ -128,7 +128,7 @@ def multiboot_copy(image, files):
     raise UsageError(f"cannot write {name} nor into {files.folder}")
 
 
-def grub_iso(image, entry, words, files):
+def grub_iso(image, entry, initrd, words, files):
     """An ISO that boots the image by one of tools/iso's entries at once, with this command line."""
     guest = image.module or f"{os.path.splitext(image.path)[0]}.stripped.elf"
     for path in (image.path, hypervisor(), guest):
@@ -136,7 +136,7 @@ def grub_iso(image, entry, words, files):
             raise UsageError(f"--boot grub needs {path}, which is missing")
     iso = files.path("boot.iso")
     done = subprocess.run([os.path.join(ROOT, "tools", "iso"), "--output", iso, "--entry", entry,
-                           image.path, hypervisor(), guest, *words],
+                           *(["--initrd", initrd] if initrd else []), image.path, hypervisor(), guest, *words],
                           stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise UsageError("--boot grub: tools/iso failed")

@@ -106,9 +106,9 @@ def boot_options(options, image, files):
     """What to boot and how. A module's own command line would need a loader that has one: QEMU's
     PVH loader gives modules none, so the line is the hypervisor's, which hands it on."""
     text = guest_command_line(options)
+    if options.initrd and not os.path.isfile(options.initrd):
+        raise UsageError(f"--initrd: {options.initrd} is no file")
     if options.boot.startswith("grub"):
-        if options.initrd:
-            raise UsageError("--initrd does not go with --boot grub")
         entry = options.boot.partition(":")[2] or "mb2"
         firmware = []
         if entry == "uefi":
@@ -117,13 +117,10 @@ def boot_options(options, image, files):
             firmware = ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}",
                         "-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={OVMF_VARIABLES}"]
             entry = "mb2"
-        return firmware + ["-boot", "d", "-cdrom", images.grub_iso(image, entry, split(text), files)]
+        return firmware + ["-boot", "d", "-cdrom", images.grub_iso(image, entry, options.initrd, split(text), files)]
 
     path = images.multiboot_copy(image, files) if options.boot == "multiboot" else image.path
     modules = [path for path in (image.module, options.initrd) if path]
-    for module in modules:
-        if not os.path.isfile(module):
-            raise UsageError(f"--initrd: {module} is no file")
     arguments = ["-kernel", path]
     if modules:
         if len(modules) > 1 and options.boot != "multiboot":
