@@ -1,0 +1,28 @@
+/*
+ * Network devices as lwIP's interfaces. Private to net/. Everything under net_lock.
+ */
+#ifndef NET_DEVICE_H
+#define NET_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct netif;
+struct net_interface;
+
+/* Makes an interface of each device that the kernel knows. -ENOMEM. */
+int net_device_init(void);
+/* Hands in what arrived, a bounded number of packets; returns how many events there were. */
+unsigned net_device_poll(void);
+/* Queues what is gathered, and tells the devices. */
+void net_device_flush(void);
+/* Something waits for net_device_flush. */
+bool net_device_has_output(void);
+/* Turns interrupts on; false: something arrived in between. */
+bool net_device_listen(void);
+
+/* Is this one of ours (not loopback)? */
+bool net_device_is(const struct netif *netif);
+void net_device_describe(const struct netif *netif, struct net_interface *out);
+
+#endif

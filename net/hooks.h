@@ -1,0 +1,24 @@
+/*
+ * What lwIP calls of ours, where lwipopts.h names this file. Under net_lock.
+ */
+#ifndef NET_HOOKS_H
+#define NET_HOOKS_H
+
+#include "lwip/ip_addr.h"
+#include "lwip/pbuf.h"
+
+struct netif;
+struct tcp_pcb;
+
+/* net/random.c */
+u32_t net_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip,
+                  u16_t remote_port);
+#define LWIP_HOOK_TCP_ISN net_tcp_isn
+
+/* net/syn.c: nonzero: taken care of. */
+int net_ip4_input_hook(struct pbuf *p, struct netif *in);
+int net_ip6_input_hook(struct pbuf *p, struct netif *in);
+#define LWIP_HOOK_IP4_INPUT net_ip4_input_hook
+#define LWIP_HOOK_IP6_INPUT net_ip6_input_hook
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * Memory of the stack, see net/memory.h.
+ *
+ * Callers: lwIP and net/, under net_lock. A block begins with its class, eight bytes, so that it can
+ * be freed without being asked for its size. Classes go in steps of 32 bytes to 512, then in eighths
+ * of a power of two (the waste is below an eighth); larger blocks go straight to the heap.
+ */
+#include "net/memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/vm.h"
+
+#define HEADER_BYTES 8ul
+#define SMALL_STEP 32ul
+#define SMALL_MAX 512ul
+#define SMALL_CLASSES (SMALL_MAX / SMALL_STEP)
+#define STEPS 8ul
+#define STEP_SHIFT 3
+#define SMALL_MAX_SHIFT 9
+#define CACHED_MAX_SHIFT 16
+#define CLASSES (SMALL_CLASSES + STEPS * (CACHED_MAX_SHIFT - SMALL_MAX_SHIFT))
+#define CACHED_SHARE 16
+
+struct block {
+    uint64_t bytes; /* with this header: its class's size, or of a large one its own */
+    struct block *next; /* while it is free */
+};
+
+static struct block *cache[CLASSES];
+static struct net_memory_counts counts;
+
+void net_memory_init(void)
+{
+    counts.limit_bytes = pv_boot.nr_pages * PAGE_SIZE / NET_MEMORY_SHARE;
+}
+
+/* Class of a size, header included; *rounded is the class's size. CLASSES: none. */
+static unsigned class_of(size_t bytes, size_t *rounded)
+{
+    if (bytes <= SMALL_MAX) {
+        unsigned class = (unsigned)((bytes - 1) / SMALL_STEP);
+        *rounded = (class + 1) * SMALL_STEP;
+        return class;
+    }
+    unsigned shift = 63u - (unsigned)__builtin_clzl(bytes - 1); /* 2^shift < bytes <= 2^(shift+1) */
+    if (shift >= CACHED_MAX_SHIFT) {
+        *rounded = bytes;
+        return CLASSES;
+    }
+    size_t step = 1ul << (shift - STEP_SHIFT);
+    *rounded = (bytes + step - 1) & -step;
+    return (unsigned)(SMALL_CLASSES + (shift - SMALL_MAX_SHIFT) * STEPS +
+                      (*rounded - (1ul << shift)) / step - 1);
+}
+
+void *net_memory_alloc(size_t bytes)
+{
+    size_t rounded;
+    unsigned class = class_of(bytes + HEADER_BYTES, &rounded);
+
+    if (bytes > counts.limit_bytes || counts.used_bytes + rounded > counts.limit_bytes) {
+        counts.refused++;
+        return NULL;
+    }
+    struct block *block = class < CLASSES ? cache[class] : NULL;
+    if (block) {
+        cache[class] = block->next;
+        counts.cached_bytes -= rounded;
+    } else {
+        block = malloc(rounded);
+        if (!block) {
+            counts.refused++;
+            return NULL;
+        }
+        block->bytes = rounded;
+    }
+    counts.used_bytes += rounded;
+    if (counts.used_bytes > counts.max_bytes)
+        counts.max_bytes = counts.used_bytes;
+    return (char *)block + HEADER_BYTES;
+}
+
+void *net_memory_alloc_zeroed(size_t count, size_t bytes)
+{
+    void *memory = net_memory_alloc(count * bytes);
+
+    if (memory)
+        memset(memory, 0, count * bytes);
+    return memory;
+}
+
+void net_memory_free(void *memory)
+{
+    if (!memory)
+        return;
+    struct block *block = (struct block *)((char *)memory - HEADER_BYTES);
+    size_t rounded;
+    unsigned class = class_of(block->bytes, &rounded);
+
+    counts.used_bytes -= rounded;
+    if (class == CLASSES || counts.cached_bytes + rounded > counts.limit_bytes / CACHED_SHARE) {
+        free(block);
+        return;
+    }
+    block->next = cache[class];
+    cache[class] = block;
+    counts.cached_bytes += rounded;
+}
+
+void net_memory_counts(struct net_memory_counts *out)
+{
+    *out = counts;
+}
+
+int net_memory_is_short(void)
+{
+    return counts.used_bytes > counts.limit_bytes / 2;
+}

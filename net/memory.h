@@ -1,0 +1,28 @@
+/*
+ * Memory of the stack: packets, connections, everything lwIP allocates. Private to net/.
+ *
+ * Blocks come from the heap and, once freed, wait in lists by size, up to a sixteenth of the limit.
+ * All of it together is bounded: by NET_MEMORY_SHARE of the guest's memory. Beyond that, requests
+ * fail, and the stack drops packets and refuses connections. Under net_lock.
+ */
+#ifndef NET_MEMORY_H
+#define NET_MEMORY_H
+
+#include <stddef.h>
+
+#define NET_MEMORY_SHARE 2 /* half of it */
+
+void net_memory_init(void);
+void *net_memory_alloc(size_t bytes);
+void *net_memory_alloc_zeroed(size_t count, size_t bytes);
+void net_memory_free(void *memory);
+
+struct net_memory_counts {
+    size_t used_bytes, max_bytes, limit_bytes, cached_bytes;
+    size_t refused;
+};
+void net_memory_counts(struct net_memory_counts *out);
+/* More than this share of the limit is in use. */
+int net_memory_is_short(void);
+
+#endif
