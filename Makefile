@@ -13,6 +13,9 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 LD ?= ld
+ifeq ($(origin AR),default)
+AR := ar
+endif
 OBJCOPY ?= objcopy
 export B DEPS
 
@@ -81,6 +84,9 @@ GUEST_FLAGS = $(COMMON_FLAGS) -isystem libc-glue/include -isystem $(DEPS)/newlib
 # handler has none to save.
 FLAGS_kernel = $(GUEST_FLAGS) -I. -mgeneral-regs-only -ffreestanding
 FLAGS_libc-glue = $(GUEST_FLAGS) -I.
+# An event handler of net/ wakes its thread. lwIP is compiled as it comes: warnings do not count.
+FLAGS_net = $(GUEST_FLAGS) -I. -Inet -isystem $(DEPS)/lwip/src/include -mgeneral-regs-only
+FLAGS_lwip = $(FLAGS_net) -w
 FLAGS_app = $(GUEST_FLAGS)
 FLAGS_hypervisor = $(COMMON_FLAGS) -isystem $(DEPS)/xen/include -I. -ffreestanding \
     -fpie -fvisibility=hidden -mgeneral-regs-only -fno-jump-tables -mcmodel=small \
@@ -104,6 +110,9 @@ for_size = $(if $(filter kernel libc-glue hypervisor,$(1)),$(if $(filter $(FAST_
 stamp = @mkdir -p $(@D) && printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || \
     printf '%s\n' '$(subst ','\'',$(1))' > $@
 
+# Also of sources that pattern rules name.
+.PRECIOUS: $(B)/flags/%
+
 $(B)/flags/%: FORCE | $(PACKAGES_BUILD)
 	$(call stamp,$(CC) $(shell $(CC) -dumpfullversion) $(FLAGS_$*) $(LINK_COMMON) $(SOURCES_$*) $(FAST_SOURCES))
 
@@ -118,7 +127,18 @@ objects = $(patsubst %,$(B)/obj/%.o,$(1))
 SOURCES_kernel := $(call sources,kernel pv)
 SOURCES_libc-glue := $(call sources,libc-glue)
 SOURCES_hypervisor := $(filter-out boot/guest.S boot/image.lds.S,$(call sources,boot pv/hypervisor))
-GUEST_OBJECTS := $(call objects,$(SOURCES_kernel) $(SOURCES_libc-glue))
+SOURCES_net := $(call sources,net)
+SOURCES_lwip := $(patsubst %,$(DEPS)/lwip/src/%.c, \
+    core/def core/dns core/inet_chksum core/init core/ip core/mem core/memp core/netif core/pbuf \
+    core/raw core/stats core/tcp core/tcp_in core/tcp_out core/timeouts core/udp \
+    core/ipv4/dhcp core/ipv4/etharp core/ipv4/icmp core/ipv4/igmp core/ipv4/ip4 core/ipv4/ip4_addr \
+    core/ipv4/ip4_frag core/ipv6/ethip6 core/ipv6/icmp6 core/ipv6/inet6 core/ipv6/ip6 \
+    core/ipv6/ip6_addr core/ipv6/ip6_frag core/ipv6/mld6 core/ipv6/nd6 netif/ethernet)
+KERNEL_OBJECTS := $(call objects,$(SOURCES_kernel))
+GLUE_OBJECTS := $(call objects,$(SOURCES_libc-glue))
+NET_OBJECTS := $(call objects,$(SOURCES_net)) $(SOURCES_lwip:$(DEPS)/lwip/src/%.c=$(B)/net/lwip/%.o)
+# Of these, an image has what the application and the kernel call: no sockets, no network.
+GUEST_LIBRARIES := $(B)/libc-glue/libglue.a $(B)/net/libnet.a
 HYPERVISOR_OBJECTS := $(call objects,$(SOURCES_hypervisor))
 
 # $(call object_rule,CLASS,SOURCE,STAMP of what its system headers come from)
@@ -129,7 +149,27 @@ $(call objects,$(2)): $(2) $(B)/flags/$(1) $(3)
 endef
 $(foreach s,$(SOURCES_kernel),$(eval $(call object_rule,kernel,$(s),$(C_HEADERS))))
 $(foreach s,$(SOURCES_libc-glue),$(eval $(call object_rule,libc-glue,$(s),$(C_HEADERS))))
+$(foreach s,$(SOURCES_net),$(eval $(call object_rule,net,$(s),$(C_HEADERS))))
 $(foreach s,$(SOURCES_hypervisor),$(eval $(call object_rule,hypervisor,$(s),$(FETCHED))))
+
+# ---- what is linked on demand --------------------------------------------------------------------
+
+# The sources are there once they are fetched.
+$(SOURCES_lwip): $(FETCHED) ;
+
+$(B)/net/lwip/%.o: $(DEPS)/lwip/src/%.c net/lwipopts.h $(B)/flags/lwip $(NEWLIB)
+	$(say) CC lwip/$*.c
+	$(call compile,lwip,$<)
+
+archive = $(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcD $@ $^
+
+$(B)/net/libnet.a: $(NET_OBJECTS)
+	$(say) AR $@
+	$(archive)
+
+$(B)/libc-glue/libglue.a: $(GLUE_OBJECTS)
+	$(say) AR $@
+	$(archive)
 
 # ---- the image: the hypervisor, with or without a guest inside -----------------------------------
 
@@ -158,7 +198,7 @@ $(HYPERVISOR_IMAGE): $(HYPERVISOR_IMAGE).debug
 
 # Every folder of apps/ and the in-guest tests, then the folder that APP names by path; that one
 # takes the place of an application of the same name.
-APP_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard apps/*/*.c tests/guest/*.c tests/posix/*.c))))
+APP_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard apps/*/*.c tests/guest/*.c tests/net/*.c tests/posix/*.c))))
 ifneq ($(filter apps/$(APP),$(APP_FOLDERS)),)
 APP_NAME := $(APP)
 else ifneq ($(wildcard $(APP)/*.c $(APP)/app.mk),)
@@ -205,12 +245,12 @@ define app_rules
 OBJECTS_app-$(1) := $(foreach s,$(SOURCES_app-$(1)),$(call app_object,$(1),$(2),$(s)))
 $(foreach s,$(SOURCES_app-$(1)),$(eval $(call app_object_rule,$(1),$(2),$(s))))
 
-$(B)/apps/$(1)/$(1).elf: $$(OBJECTS_app-$(1)) $(GUEST_OBJECTS) kernel/guest.lds $(NEWLIB) \
-    tools/check/privileged $(B)/flags/app-$(1) $(B)/flags/kernel $(B)/flags/libc-glue
+$(B)/apps/$(1)/$(1).elf: $$(OBJECTS_app-$(1)) $(KERNEL_OBJECTS) $(GUEST_LIBRARIES) kernel/guest.lds \
+    $(NEWLIB) tools/check/privileged $(B)/flags/app-$(1) $(B)/flags/kernel $(B)/flags/libc-glue
 	$$(say) LINK $$@
-	$$(Q)$(LD) $(LINK_GUEST) -T kernel/guest.lds -o $$@ $$(OBJECTS_app-$(1)) $(GUEST_OBJECTS) \
-	    --start-group $$(LDLIBS_app-$(1)) $(DEPS)/newlib/lib/libc.a $(DEPS)/newlib/lib/libm.a \
-	    $$(LIBGCC) --end-group
+	$$(Q)$(LD) $(LINK_GUEST) -T kernel/guest.lds -o $$@ $$(OBJECTS_app-$(1)) $(KERNEL_OBJECTS) \
+	    --start-group $$(LDLIBS_app-$(1)) $(GUEST_LIBRARIES) $(DEPS)/newlib/lib/libc.a \
+	    $(DEPS)/newlib/lib/libm.a $$(LIBGCC) --end-group
 	$$(Q)tools/check/privileged $$@
 
 $(B)/apps/$(1)/$(1).stripped.elf: $(B)/apps/$(1)/$(1).elf
@@ -280,5 +320,5 @@ help:
 	@echo 'make clean, distclean  remove what was built; the latter: dependencies too'
 	@echo 'Variables: B=build folder, DEPS=dependencies, V=1 shows commands'
 
--include $(patsubst %.o,%.d,$(GUEST_OBJECTS) $(HYPERVISOR_OBJECTS) \
+-include $(patsubst %.o,%.d,$(KERNEL_OBJECTS) $(GLUE_OBJECTS) $(NET_OBJECTS) $(HYPERVISOR_OBJECTS) \
     $(foreach f,$(notdir $(APP_FOLDERS)),$(OBJECTS_app-$(f)))) $(IMAGE_SCRIPT).d

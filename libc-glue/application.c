@@ -7,8 +7,13 @@
 #include <stdlib.h>
 
 #include "kernel/application.h"
+#include "kernel/panic.h"
 #include "kernel/thread.h"
 #include "libc-glue/fd.h"
+#include "net/net.h"
+
+/* NULL where nothing in the image uses the network: this reference alone does not link it. */
+#pragma weak net_start
 
 extern char **environ;
 
@@ -30,6 +35,8 @@ int application_main(int argc, char **argv, char **envp)
     environ = envp;
     thread_on_exit(reclaim_thread);
     fd_init();
+    if (net_start && net_start() != 0)
+        panic_out_of_memory("no memory for the network");
     /* Registered first, destructors run after every handler that the application registers. */
     atexit(__libc_fini_array);
     __libc_init_array();

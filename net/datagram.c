@@ -58,7 +58,8 @@ static void keep(struct net_socket *s, struct pbuf *p, const ip_addr_t *from, u1
     socket_update(s, NET_READABLE);
 }
 
-static void on_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port)
+static void on_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from,
+                   u16_t port)
 {
     (void)pcb;
     keep(arg, p, from, port);

@@ -13,9 +13,7 @@ unsigned net_device_poll(void)
     return 0;
 }
 
-void net_device_flush(void)
-{
-}
+void net_device_flush(void) {}
 
 bool net_device_has_output(void)
 {

@@ -1,9 +1,9 @@
 /*
  * How lwIP is configured (lwip/opt.h explains every name).
  *
- * lwIP is used by its callbacks, under one lock (net/core.h); its own threads, mailboxes and sockets
- * are left out. No pool has a fixed size: memory comes from net/memory.c, which bounds all of it
- * together by the guest's memory.
+ * lwIP is used by its callbacks, under one lock (net/core.h); its own threads, mailboxes and
+ * sockets are left out. No pool has a fixed size: memory comes from net/memory.c, which bounds all
+ * of it together by the guest's memory.
  */
 #ifndef NET_LWIPOPTS_H
 #define NET_LWIPOPTS_H

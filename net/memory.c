@@ -1,9 +1,9 @@
 /*
  * Memory of the stack, see net/memory.h.
  *
- * Callers: lwIP and net/, under net_lock. A block begins with its class, eight bytes, so that it can
- * be freed without being asked for its size. Classes go in steps of 32 bytes to 512, then in eighths
- * of a power of two (the waste is below an eighth); larger blocks go straight to the heap.
+ * Callers: lwIP and net/, under net_lock. A block begins with its class, eight bytes, so that it
+ * can be freed without being asked for its size. Classes go in steps of 32 bytes to 512, then in
+ * eighths of a power of two (the waste is below an eighth); larger blocks go straight to the heap.
  */
 #include "net/memory.h"
 
@@ -25,7 +25,7 @@
 #define CACHED_SHARE 16
 
 struct block {
-    uint64_t bytes; /* with this header: its class's size, or of a large one its own */
+    uint64_t bytes;     /* with this header: its class's size, or of a large one its own */
     struct block *next; /* while it is free */
 };
 

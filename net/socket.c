@@ -407,13 +407,14 @@ int net_socket_join(struct net_socket *s, const struct net_address *group, bool 
     if (!error && !ip_addr_ismulticast(&ip))
         error = -EINVAL;
     if (!error) {
-        struct netif *netif = group->interface <= UINT8_MAX && group->interface
-                                  ? netif_get_by_index((u8_t)group->interface)
-                                  : netif_default;
-        error = !netif                                           ? -ENODEV
-                : join_or_leave(netif, &ip, join) == ERR_OK      ? 0
-                : join                                           ? -ENOBUFS
-                                                                 : -EADDRNOTAVAIL;
+        struct netif *netif =
+            group->interface <= UINT8_MAX && group->interface ? netif_get_by_index(
+                                                                    (u8_t)group->interface)
+                                                              : netif_default;
+        error = !netif                                      ? -ENODEV
+                : join_or_leave(netif, &ip, join) == ERR_OK ? 0
+                : join                                      ? -ENOBUFS
+                                                            : -EADDRNOTAVAIL;
     }
     net_unlock();
     return error;

@@ -1,8 +1,9 @@
 /*
  * Sockets as libc-glue sees them: plain C types, none of libc's or lwIP's socket headers.
  *
- * Behind it are lwIP's callbacks under the stack's one lock (net/core.h), not lwIP's own socket layer,
- * which finds a free socket by searching, passes each packet through a mailbox and knows fewer errors.
+ * Behind it are lwIP's callbacks under the stack's one lock (net/core.h), not lwIP's own socket
+ * layer, which finds a free socket by searching, passes each packet through a mailbox and knows
+ * fewer errors.
  *
  * Results are 0 or more, or a negative errno as Linux has it. Deadlines are absolute
  * clock_monotonic_ns() values: 0 never waits, NET_FOREVER waits for ever; one that passes yields

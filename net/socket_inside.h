@@ -43,7 +43,7 @@ struct socket_kind {
     int (*name)(struct net_socket *s, bool peer, ip_addr_t *ip, uint16_t *port);
     int (*set_option)(struct net_socket *s, enum net_option option, int value);
     int (*get_option)(struct net_socket *s, enum net_option option, int *value);
-    void (*close)(struct net_socket *s); /* frees all but the socket itself */
+    void (*close)(struct net_socket *s);      /* frees all but the socket itself */
     unsigned (*events)(struct net_socket *s); /* but for what `error` brings */
 };
 extern const struct socket_kind socket_stream, socket_datagram, socket_raw;
@@ -57,7 +57,7 @@ struct net_socket {
     struct cond changed; /* after every change of events */
     int error;           /* pending, a positive errno */
     bool ipv6_only, receive_shut, send_shut, cork;
-    int linger_s; /* -1: off */
+    int linger_s;                    /* -1: off */
     int send_buffer, receive_buffer; /* as asked for */
     uint8_t interface;               /* lwIP's number, 0: any */
     size_t unread_bytes;

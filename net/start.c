@@ -15,9 +15,9 @@
 int net_start(void)
 {
     net_lock();
-    net_memory_init(); /* how much the stack may use */
-    net_random_init(); /* sequence numbers, ports */
-    lwip_init();       /* and the loopback interface */
+    net_memory_init();                      /* how much the stack may use */
+    net_random_init();                      /* sequence numbers, ports */
+    lwip_init();                            /* and the loopback interface */
     NETIF_SET_CHECKSUM_CTRL(netif_list, 0); /* nothing falsifies what never leaves */
     int error = net_device_init();
     net_unlock();

@@ -1,9 +1,10 @@
 /*
  * Stream sockets over lwIP's TCP.
  *
- * Callers: net/socket.c in threads; lwIP's callbacks. Lock: net_lock. lwIP frees a connection when it
- * likes (a reset, the end of TIME_WAIT), and says so by its extension argument's `destroy`, whatever
- * the reason: from then on `pcb` is NULL. A half-open connection belongs to its listener that way.
+ * Callers: net/socket.c in threads; lwIP's callbacks. Lock: net_lock. lwIP frees a connection when
+ * it likes (a reset, the end of TIME_WAIT), and says so by its extension argument's `destroy`,
+ * whatever the reason: from then on `pcb` is NULL. A half-open connection belongs to its listener
+ * that way.
  */
 #include <errno.h>
 #include <string.h>
@@ -93,7 +94,7 @@ static void on_error(void *arg, err_t error)
     s->stream.pcb = NULL;
     if (error != ERR_CLSD)
         s->error = error == ERR_RST && s->stream.state == STREAM_CONNECTING ? ECONNREFUSED
-                                                                             : -socket_errno(error);
+                                                                            : -socket_errno(error);
     s->stream.state = STREAM_ENDED;
     socket_update(s, NET_READABLE | NET_WRITABLE);
 }
@@ -204,8 +205,8 @@ static err_t passive_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_
     (void)id;
     if (!listener || listener->stream.nr_accept > listener->stream.backlog)
         return ERR_MEM;
-    unsigned limit = listener->stream.backlog > HALF_OPEN_MIN ? listener->stream.backlog
-                                                              : HALF_OPEN_MIN;
+    unsigned limit =
+        listener->stream.backlog > HALF_OPEN_MIN ? listener->stream.backlog : HALF_OPEN_MIN;
     if (listener->stream.nr_half_open >= limit)
         drop_half_open(listener);
     listener->stream.nr_half_open++;
@@ -312,7 +313,9 @@ static int stream_accept(struct net_socket *listener, uint64_t deadline_ns, stru
 {
     if (listener->stream.state != STREAM_LISTENING)
         return -EINVAL;
-    while (!(*out = take_accepted(listener))) {
+    struct net_socket *s;
+
+    while (!(s = take_accepted(listener))) {
         int error = socket_wait(listener, deadline_ns);
         if (error)
             return error;
@@ -320,7 +323,8 @@ static int stream_accept(struct net_socket *listener, uint64_t deadline_ns, stru
     if (!listener->stream.accept_first)
         socket_update(listener, 0);
     if (peer)
-        socket_address(*out, &(*out)->stream.peer, (*out)->stream.peer_port, peer);
+        socket_address(s, &s->stream.peer, s->stream.peer_port, peer);
+    *out = s;
     return 0;
 }
 
@@ -516,8 +520,8 @@ static long write_some(struct tcp_pcb *pcb, const char *data, size_t bytes, bool
     if (bytes == 0 || pcb->snd_queuelen >= TCP_SND_QUEUELEN - 2)
         return 0;
     for (;;) {
-        err_t error =
-            tcp_write(pcb, data, (u16_t)bytes, TCP_WRITE_FLAG_COPY | (more ? TCP_WRITE_FLAG_MORE : 0));
+        err_t error = tcp_write(pcb, data, (u16_t)bytes,
+                                TCP_WRITE_FLAG_COPY | (more ? TCP_WRITE_FLAG_MORE : 0));
         if (error == ERR_OK)
             return (long)bytes;
         if (error != ERR_MEM)

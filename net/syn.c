@@ -2,8 +2,8 @@
  * A SYN for a connection that is in TIME_WAIT here.
  *
  * Callers: lwIP's IP input, for every packet, under net_lock. lwIP answers such a SYN with an
- * acknowledgement of the old connection, as RFC 9293, 3.10.7.4 has it at first, and the new one begins
- * only when the peer has sent its SYN again, a second later. A client that makes many short
+ * acknowledgement of the old connection, as RFC 9293, 3.10.7.4 has it at first, and the new one
+ * begins only when the peer has sent its SYN again, a second later. A client that makes many short
  * connections to one port comes round to the same ports within TIME_WAIT. RFC 9293, 3.6.1 (and RFC
  * 1122, 4.2.2.13) permit to begin at once if the new sequence number lies beyond the old
  * connection's: the old one is forgotten here, and lwIP finds a listener only.
