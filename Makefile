@@ -134,11 +134,15 @@ SOURCES_lwip := $(patsubst %,$(DEPS)/lwip/src/%.c, \
     core/ipv4/dhcp core/ipv4/etharp core/ipv4/icmp core/ipv4/igmp core/ipv4/ip4 core/ipv4/ip4_addr \
     core/ipv4/ip4_frag core/ipv6/ethip6 core/ipv6/icmp6 core/ipv6/inet6 core/ipv6/ip6 \
     core/ipv6/ip6_addr core/ipv6/ip6_frag core/ipv6/mld6 core/ipv6/nd6 netif/ethernet)
-KERNEL_OBJECTS := $(call objects,$(SOURCES_kernel))
-GLUE_OBJECTS := $(call objects,$(SOURCES_libc-glue))
+# An image has all of the C library's glue, so that it comes before what newlib has instead, but
+# for the sockets: the files that include the network's headers, application.c apart.
+SOURCES_sockets := $(filter-out libc-glue/application.c, \
+    $(shell grep -l '^#include "net/' $(SOURCES_libc-glue) 2>/dev/null))
+GUEST_OBJECTS := $(call objects,$(SOURCES_kernel) $(filter-out $(SOURCES_sockets),$(SOURCES_libc-glue)))
+SOCKET_OBJECTS := $(call objects,$(SOURCES_sockets))
 NET_OBJECTS := $(call objects,$(SOURCES_net)) $(SOURCES_lwip:$(DEPS)/lwip/src/%.c=$(B)/net/lwip/%.o)
-# Of these, an image has what the application and the kernel call: no sockets, no network.
-GUEST_LIBRARIES := $(B)/libc-glue/libglue.a $(B)/net/libnet.a
+# Of these, an image has what its application calls.
+GUEST_LIBRARIES := $(B)/libc-glue/libsocket.a $(B)/net/libnet.a
 HYPERVISOR_OBJECTS := $(call objects,$(SOURCES_hypervisor))
 
 # $(call object_rule,CLASS,SOURCE,STAMP of what its system headers come from)
@@ -161,13 +165,13 @@ $(B)/net/lwip/%.o: $(DEPS)/lwip/src/%.c net/lwipopts.h $(B)/flags/lwip $(NEWLIB)
 	$(say) CC lwip/$*.c
 	$(call compile,lwip,$<)
 
-archive = $(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcD $@ $^
+archive = $(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcD $@ $(filter %.o,$^)
 
 $(B)/net/libnet.a: $(NET_OBJECTS)
 	$(say) AR $@
 	$(archive)
 
-$(B)/libc-glue/libglue.a: $(GLUE_OBJECTS)
+$(B)/libc-glue/libsocket.a: $(SOCKET_OBJECTS) $(B)/flags/libc-glue
 	$(say) AR $@
 	$(archive)
 
@@ -245,10 +249,10 @@ define app_rules
 OBJECTS_app-$(1) := $(foreach s,$(SOURCES_app-$(1)),$(call app_object,$(1),$(2),$(s)))
 $(foreach s,$(SOURCES_app-$(1)),$(eval $(call app_object_rule,$(1),$(2),$(s))))
 
-$(B)/apps/$(1)/$(1).elf: $$(OBJECTS_app-$(1)) $(KERNEL_OBJECTS) $(GUEST_LIBRARIES) kernel/guest.lds \
+$(B)/apps/$(1)/$(1).elf: $$(OBJECTS_app-$(1)) $(GUEST_OBJECTS) $(GUEST_LIBRARIES) kernel/guest.lds \
     $(NEWLIB) tools/check/privileged $(B)/flags/app-$(1) $(B)/flags/kernel $(B)/flags/libc-glue
 	$$(say) LINK $$@
-	$$(Q)$(LD) $(LINK_GUEST) -T kernel/guest.lds -o $$@ $$(OBJECTS_app-$(1)) $(KERNEL_OBJECTS) \
+	$$(Q)$(LD) $(LINK_GUEST) -T kernel/guest.lds -o $$@ $$(OBJECTS_app-$(1)) $(GUEST_OBJECTS) \
 	    --start-group $$(LDLIBS_app-$(1)) $(GUEST_LIBRARIES) $(DEPS)/newlib/lib/libc.a \
 	    $(DEPS)/newlib/lib/libm.a $$(LIBGCC) --end-group
 	$$(Q)tools/check/privileged $$@
@@ -320,5 +324,5 @@ help:
 	@echo 'make clean, distclean  remove what was built; the latter: dependencies too'
 	@echo 'Variables: B=build folder, DEPS=dependencies, V=1 shows commands'
 
--include $(patsubst %.o,%.d,$(KERNEL_OBJECTS) $(GLUE_OBJECTS) $(NET_OBJECTS) $(HYPERVISOR_OBJECTS) \
+-include $(patsubst %.o,%.d,$(GUEST_OBJECTS) $(SOCKET_OBJECTS) $(NET_OBJECTS) $(HYPERVISOR_OBJECTS) \
     $(foreach f,$(notdir $(APP_FOLDERS)),$(OBJECTS_app-$(f)))) $(IMAGE_SCRIPT).d

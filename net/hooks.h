@@ -4,8 +4,8 @@
 #ifndef NET_HOOKS_H
 #define NET_HOOKS_H
 
-#include "lwip/ip_addr.h"
-#include "lwip/pbuf.h"
+#include <lwip/ip_addr.h>
+#include <lwip/pbuf.h>
 
 struct netif;
 struct tcp_pcb;

@@ -46,6 +46,9 @@ void test_register(struct test *test);
     }                                                                                              \
     static void run_##name(void)
 
+/* An image's main: runs them. */
+int test_main(int argc, char **argv);
+
 /* Notes a failure of the running test. */
 void test_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
