@@ -1,6 +1,6 @@
 /*
  * See clock.h. Sources: xen.h, struct vcpu_time_info. Linux arch/x86/kernel/cpu/vmware.c (leaf
- * 0x40000010). Intel SDM vol. 2, CPUID 15H and 16H. ACPI 6.4, 4.8.3.3 (PM timer). Intel 8254.
+ * 0x40000010). ACPI 6.4, 4.8.3.3 (PM timer). Intel 8254.
  */
 #include <stdint.h>
 #include <xen/xen.h>
@@ -14,8 +14,10 @@
 #include "pv/hypervisor/hyperv.h"
 #include "pv/hypervisor/kvm.h"
 #include "pv/hypervisor/math.h"
+#include "pv/hypervisor/measure.h"
 #include "pv/hypervisor/print.h"
 #include "pv/hypervisor/rtc.h"
+#include "pv/hypervisor/tsc_leaf.h"
 
 #define NS_PER_S 1000000000ul
 
@@ -29,9 +31,12 @@
 #define MEASURE_BY_APIC_NS 10000
 #define MEASURE_BY_DEVICE_NS 10000000
 
+static const struct device_clock apic_device = {.hz = APIC_HZ_VIRTUAL, .mask = UINT32_MAX};
 static uint64_t apic_hz = APIC_HZ_VIRTUAL;
-static int is_learning; /* the source is "apic" */
-static uint64_t longest_learnt_ns;
+
+/* With the source "apic": the best measurement so far. */
+static int is_learning;
+static uint64_t learnt_ticks, uncertainty;
 
 /*
  * The guest can write its page, so the hypervisor reads a copy of its own. Only with kvmclock,
@@ -148,19 +153,25 @@ static void write_page(uint64_t tsc, uint64_t now_ns, uint64_t tsc_hz)
     page->version = own.version;
 }
 
-void clock_learn(uint64_t tsc_start, uint64_t tsc_end, uint64_t apic_ticks)
+void clock_learn(const struct sample *start)
 {
-    uint64_t ns = multiply_divide(apic_ticks, NS_PER_S, apic_hz);
+    struct measurement got;
 
-    /* Twice as long, so that this ends: each change moves the clock's rate under the guest. */
-    if (!is_learning || ns <= longest_learnt_ns * 2)
+    if (!is_learning || cpu_rdtsc() - start->tsc < learnt_ticks * 2)
+        return;
+
+    struct sample end = measure_sample(&apic_device);
+
+    /* Half of it at most, so that this ends: each change moves the clock's rate under the guest. */
+    if (measure_between(&apic_device, start, &end, &got) || got.uncertainty > uncertainty / 2)
         return;
 
     uint64_t tsc = cpu_rdtsc();
     uint64_t now = clock_now_ns();
 
-    longest_learnt_ns = ns;
-    write_page(tsc, now, multiply_divide(tsc_end - tsc_start, NS_PER_S, ns));
+    learnt_ticks = end.tsc - start->tsc;
+    uncertainty = got.uncertainty;
+    write_page(tsc, now, got.tsc_hz);
 }
 
 /*
@@ -262,7 +273,8 @@ void clock_follow(void)
  */
 #define CLOCK_IS_WRITTEN (~0ul)
 
-static const char *name, *details; /* of the source in use, for the log */
+/* Of the sources in use, for the log. */
+static const char *name, *details, *wall_name = "none";
 
 static uint64_t by_kvmclock(void)
 {
@@ -304,10 +316,10 @@ static uint64_t by_vmware(void)
     uint32_t r[4];
     uint32_t leaf = host_leaf(HOST_VMWARE);
 
-    /* KVM and QEMU have the leaf under their own signatures, too (vmware-cpuid-freq). */
+    /* KVM has the leaf under its own signature, too (QEMU's vmware-cpuid-freq). */
     if (!leaf)
         leaf = host_leaf(HOST_KVM);
-    if (!leaf)
+    if (leaf != 0x40000000) /* else the leaf is somebody else's */
         return 0;
     host_cpuid(leaf, 0x40000010, r);
     if (!r[0])
@@ -317,9 +329,15 @@ static uint64_t by_vmware(void)
     return r[0] * 1000ul;
 }
 
+/* See APIC_HZ_VIRTUAL. */
+static int apic_is_virtual(void)
+{
+    return host_leaf(HOST_TCG) || kvm_is_host();
+}
+
 static uint64_t by_cpuid(void)
 {
-    uint32_t r[4], mhz[4];
+    uint32_t r[4], leaf15[4], leaf16[4];
 
     cpu_cpuid(0x80000000, 0, r);
     if (r[0] < 0x80000007)
@@ -327,115 +345,81 @@ static uint64_t by_cpuid(void)
     cpu_cpuid(0x80000007, 0, r);
     if (!(r[3] & 1u << 8))
         return 0; /* the TSC's rate may change */
-    host_cpuid(0, 0x15, r);
-    if (!r[0] || !r[1])
-        return 0;
-    if (r[2])
-        return multiply_divide(r[2], r[1], r[0]);
-    /* CPUs that have the ratio but not the crystal's frequency: the base frequency says it. */
-    host_cpuid(0, 0x16, mhz);
-    return mhz[0] * 1000000ul;
-}
+    host_cpuid(0, 0x15, leaf15);
+    host_cpuid(0, 0x16, leaf16);
 
-/* The TSC and what is left of the APIC timer at the same moment, as near as a few tries get. */
-struct sample {
-    uint64_t tsc;
-    uint32_t left;
-};
+    struct tsc_rates rates = tsc_by_leaves(leaf15, leaf16);
 
-static struct sample take_sample(void)
-{
-    struct sample best = {0, 0};
-    uint64_t best_width = UINT64_MAX;
-
-    for (unsigned int tries = 0; tries < 4; tries++) {
-        uint64_t before = cpu_rdtsc();
-        uint32_t left = apic_timer_left();
-        uint64_t width = cpu_rdtsc() - before;
-
-        if (width < best_width) {
-            best_width = width;
-            best = (struct sample){before + width / 2, left};
-        }
-    }
-    return best;
+    if (rates.crystal_hz && !apic_is_virtual())
+        apic_hz = rates.crystal_hz;
+    return rates.tsc_hz;
 }
 
 static uint64_t by_apic(void)
 {
-    if (!host_leaf(HOST_TCG) && !kvm_is_host())
-        return 0;
-    apic_timer_start(UINT32_MAX);
-    take_sample(); /* the first run of code is slow where it is translated */
-
+    struct measurement got;
     /* In the deadline mode nothing will be learnt later. */
-    uint32_t long_enough = apic_has_deadline() ? MEASURE_BY_DEVICE_NS : MEASURE_BY_APIC_NS;
-    struct sample start = take_sample(), end;
+    uint64_t ns = apic_has_deadline() ? MEASURE_BY_DEVICE_NS : MEASURE_BY_APIC_NS;
 
-    do
-        end = take_sample();
-    while (start.left - end.left < long_enough);
+    if (!apic_is_virtual() || measure(&apic_device, ns, &got))
+        return 0;
     is_learning = 1;
-    return multiply_divide(end.tsc - start.tsc, NS_PER_S, start.left - end.left);
+    learnt_ticks = multiply_divide(ns, got.tsc_hz, NS_PER_S);
+    uncertainty = got.uncertainty;
+    return got.tsc_hz;
 }
 
-/* The end of a measurement by a device that counts `hz`: of the TSC, and of the APIC timer. */
-static uint64_t measured(uint64_t tsc, uint64_t apic_ticks, uint64_t device_ticks, uint64_t hz)
+/* By a device that tells the APIC timer's rate as well. */
+static uint64_t by_device(const struct device_clock *device)
 {
-    apic_hz = multiply_divide(apic_ticks, hz, device_ticks);
-    return multiply_divide(tsc, hz, device_ticks);
+    struct measurement got;
+
+    if (measure(device, MEASURE_BY_DEVICE_NS, &got))
+        return 0;
+    apic_hz = got.apic_hz;
+    return got.tsc_hz;
+}
+
+static uint32_t read_pm_timer(void)
+{
+    return cpu_inl(acpi_pm_timer_port()); /* all ones: nobody there */
 }
 
 static uint64_t by_pmtimer(void)
 {
-    enum { PM_TIMER_HZ = 3579545, PM_TIMER_MASK = 0xffffff };
-    uint16_t port = acpi_pm_timer_port();
+    static const struct device_clock pm_timer = {3579545, 0xffffff, NULL, read_pm_timer};
 
-    if (!port || cpu_inl(port) == UINT32_MAX)
-        return 0;
-    apic_timer_start(UINT32_MAX);
-
-    uint32_t start = cpu_inl(port), apic_start = apic_timer_left();
-    uint64_t tsc = cpu_rdtsc();
-    uint32_t ticks, tries = 0;
-
-    do {
-        ticks = (cpu_inl(port) - start) & PM_TIMER_MASK;
-        if (++tries == 10000000)
-            return 0;
-    } while (ticks < MEASURE_BY_DEVICE_NS / 1000 * (PM_TIMER_HZ / 1000) / 1000);
-    return measured(cpu_rdtsc() - tsc, apic_start - apic_timer_left(), ticks, PM_TIMER_HZ);
+    return acpi_pm_timer_port() ? by_device(&pm_timer) : 0;
 }
 
-/* Channel 2: its gate and output are bits of port 0x61. */
+/* The PIT's channel 2: its gate and output are bits of port 0x61. */
+enum { PIT_DATA = 0x42, PIT_COMMAND = 0x43, GATE = 0x61, GATE_OPEN = 1, SPEAKER = 2, OUT = 0x20 };
+
+static void start_pit(void)
+{
+    cpu_outb(GATE, (uint8_t)((cpu_inb(GATE) & ~SPEAKER) | GATE_OPEN));
+    cpu_outb(PIT_COMMAND, 0xb0); /* channel 2, two bytes, mode 0: output rises at the end */
+    cpu_outb(PIT_DATA, 0xff);
+    cpu_outb(PIT_DATA, 0xff);
+}
+
+static uint32_t read_pit(void)
+{
+    cpu_outb(PIT_COMMAND, 0x80); /* latch channel 2 */
+
+    uint32_t left = cpu_inb(PIT_DATA);
+
+    left |= (uint32_t)cpu_inb(PIT_DATA) << 8;
+    /* The end, 55 ms after the start, may have been long ago; and where nobody is, all bits are 1.
+     */
+    return cpu_inb(GATE) & OUT ? UINT32_MAX : 0xffff - left;
+}
+
 static uint64_t by_pit(void)
 {
-    enum {
-        PIT_HZ = 1193182,
-        PIT_TICKS = 11932,
-        GATE = 0x61,
-        GATE_OPEN = 1,
-        SPEAKER = 2,
-        OUT = 0x20
-    };
-    uint8_t gate = (uint8_t)((cpu_inb(GATE) & ~SPEAKER) | GATE_OPEN);
-    uint32_t tries = 0;
+    static const struct device_clock pit = {1193182, 0xffff, start_pit, read_pit};
 
-    apic_timer_start(UINT32_MAX);
-    cpu_outb(GATE, gate);
-    cpu_outb(0x43, 0xb0); /* channel 2, two bytes, mode 0: output rises at the end */
-    cpu_outb(0x42, PIT_TICKS & 0xff);
-    cpu_outb(0x42, PIT_TICKS >> 8);
-
-    uint32_t apic_start = apic_timer_left();
-    uint64_t tsc = cpu_rdtsc();
-
-    if (cpu_inb(GATE) & OUT)
-        return 0; /* it cannot have ended: nobody is there */
-    while (!(cpu_inb(GATE) & OUT))
-        if (++tries == 10000000)
-            return 0;
-    return measured(cpu_rdtsc() - tsc, apic_start - apic_timer_left(), PIT_TICKS, PIT_HZ);
+    return by_device(&pit);
 }
 
 static const struct {
@@ -458,6 +442,7 @@ static int is_name(const char *a, const char *b)
 void clock_report(void)
 {
     print("parvus: clock: %s%s%s\n", name, *details ? ", " : "", details);
+    print("parvus: wall clock: %s\n", wall_name);
 }
 
 /* It counts whole seconds, and a boot does not wait for the next: half of one has passed. */
@@ -467,10 +452,18 @@ static void start_wall_clock(void)
 {
     struct shared_info *info = domain.shared_info;
 
-    if (kvm_start_wall_clock(info) == 0)
+    if (kvm_start_wall_clock(info) == 0) {
+        wall_name = "kvm";
         return;
+    }
 
-    uint64_t boot_ns = rtc_read_s() * NS_PER_S + RTC_MEAN_NS - clock_now_ns();
+    uint64_t rtc_s = rtc_read_s();
+
+    if (!rtc_s)
+        return; /* the guest's begins in 1970 */
+    wall_name = "rtc";
+
+    uint64_t boot_ns = rtc_s * NS_PER_S + RTC_MEAN_NS - clock_now_ns();
     uint64_t boot_s = boot_ns / NS_PER_S;
 
     info->wc_version++;

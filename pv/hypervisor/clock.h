@@ -10,6 +10,7 @@
  *   apic      measured against the APIC timer, where that is known to count nanoseconds
  *   pmtimer   measured against the ACPI power management timer
  *   pit       measured against the interval timer
+ * The wall clock is KVM's, or else the RTC's; Hyper-V has none.
  */
 #ifndef HYPERVISOR_CLOCK_H
 #define HYPERVISOR_CLOCK_H
@@ -19,7 +20,8 @@
 /* Needs ACPI, the APIC and shared_info. `wanted`: a source's name, or "" for the first that works.
  */
 void clock_init(const char *wanted);
-/* A line on the console: `parvus: clock: NAME[, DETAILS]`, the source in use. */
+/* Lines on the console: `parvus: clock: NAME[, DETAILS]`, the source in use, and
+ * `parvus: wall clock: kvm|rtc|none`. */
 void clock_report(void);
 
 uint64_t clock_now_ns(void);
@@ -31,10 +33,11 @@ uint64_t clock_tsc_ticks(uint64_t ns);
 uint64_t clock_apic_hz(void);
 
 /*
- * The APIC timer counted `apic_ticks` from TSC value `tsc_start` to `tsc_end`: with the source
- * "apic" a measurement that gets better the longer it was.
+ * The APIC timer runs since `start` (measure_start_apic()): with the source "apic" a measurement,
+ * which is used if it is better than those before.
  */
-void clock_learn(uint64_t tsc_start, uint64_t tsc_end, uint64_t apic_ticks);
+struct sample;
+void clock_learn(const struct sample *start);
 
 /* Call it at least whenever a timer is set or ends: with the source "hyperv" the clock keeps to the
  * host's reference time, which it asks for at most once a second after a while. */

@@ -7,6 +7,7 @@
 #include "pv/hypervisor/cpu.h"
 #include "pv/hypervisor/event.h"
 #include "pv/hypervisor/math.h"
+#include "pv/hypervisor/measure.h"
 
 #define NS_PER_S 1000000000ul
 /* The longest that the timer is set for; it is set again when more is needed. */
@@ -16,30 +17,16 @@
 static uint64_t timer_deadline, wakeup_deadline;
 static int wakeup_is_due;
 
-/* When the APIC's own count was started, to measure the TSC by; ticks 0: it does not run. */
-static struct {
-    uint64_t tsc;
-    uint32_t ticks;
-} started;
-
-static void learn(void)
-{
-    if (!started.ticks)
-        return;
-
-    uint32_t left = apic_timer_left();
-
-    if (left) /* else it has ended, who knows when */
-        clock_learn(started.tsc, cpu_rdtsc(), started.ticks - left);
-}
+/* When the APIC's own count was started, to measure the TSC by. */
+static int is_counting;
+static struct sample started;
 
 static void start_count(uint64_t delta_ns)
 {
     uint64_t ticks = multiply_divide(delta_ns, clock_apic_hz(), NS_PER_S) + 1;
 
-    started.ticks = ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
-    started.tsc = cpu_rdtsc();
-    apic_timer_start(started.ticks);
+    started = measure_start_apic(ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX);
+    is_counting = 1;
 }
 
 static void start_apic_timer(uint64_t delta_ns)
@@ -72,10 +59,11 @@ static void update(void)
 
     if (wakeup_deadline && (!next || wakeup_deadline < next))
         next = wakeup_deadline;
-    learn();
+    if (is_counting)
+        clock_learn(&started);
     if (next)
         start_apic_timer(next - now);
-    else if (!apic_has_deadline() && !started.ticks)
+    else if (!apic_has_deadline() && !is_counting)
         start_count(MAX_TIMER_NS); /* nothing to wait for: it serves to measure the TSC */
 }
 
@@ -108,6 +96,6 @@ int timer_wakeup_is_due(void)
 void timer_interrupt(void)
 {
     apic_eoi();
-    started.ticks = 0;
+    is_counting = 0;
     update();
 }

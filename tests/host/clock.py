@@ -13,11 +13,13 @@ stopped (QEMU docs/devel/replay.rst and include/qemu/timer.h), and so it is comp
 """
 import collections
 import os
+import re
 import subprocess
 import time
 
 import hosts
-from framework import (FAILED, LOGS, PARVUS, PASSED, BOOT_TIMEOUT_S, Result, app_image, register)
+from framework import (BOOT_TIMEOUT_S, FAILED, LOGS, PARVUS, PASSED, Result, app_image, parvus, register)
+from parvuslib import qemu
 
 NS_PER_S = 1_000_000_000
 LEAST_NS = 10 * NS_PER_S
@@ -125,37 +127,42 @@ def compare(guest, limit_ppm):
     return f"drift between {low:.0f} and {high:.0f} ppm: nothing can be said"
 
 
-def wall_error_s(guest):
-    """How wrong the guest's wall clock is at least: 0 where the host's was the same meanwhile."""
+def wall_problem(guest, _):
+    """The error counts that is left if the host's clock was as near as it can have been."""
     reading = guest.read()
-    error_ns = min(max(reading.wall_before, reading.wall_ns), reading.wall_after) - reading.wall_ns
-    guest.note(f"wall clock wrong by at least {error_ns / NS_PER_S:.3f} s")
-    return error_ns / NS_PER_S
+    nearest = min(max(reading.wall_before, reading.wall_ns), reading.wall_after)
+    error_s = (reading.wall_ns - nearest) / NS_PER_S
+    guest.note(f"wall clock wrong by {error_s:.3f} s")
+    return f"the wall clock was wrong by {error_s} s" if abs(error_s) >= 1 else None
 
 
 def session(test_id, host, options, check):
-    """check(guest) of a guest that is ready; and the log."""
+    """check(guest, console until it was ready) returns a problem or None; and the log."""
     os.makedirs(LOGS, exist_ok=True)
     log = os.path.join(LOGS, f"{test_id}.{host}.log")
-    problem = None
     with ClockGuest(host, options, log) as guest:
         try:
-            guest.wait()
-            problem = check(guest)
+            found = check(guest, guest.wait())
         except BrokenPipeError:
-            problem = "the guest ended"
-    return problem, log
+            found = "the guest ended"
+    return found, log
 
 
-def result(test_id, problem, log):
+def result(test_id, problem, log=None):
     return [Result(test_id, FAILED, problem, log) if problem else Result(test_id, PASSED)]
 
 
-def drift_test(test_id, sentence, limits_ppm, options=()):
-    """`limits_ppm` by host."""
+def drift_test(test_id, sentence, limits_ppm, source=None, parameters="",
+               options=()):
+    """`limits_ppm` by host; `source`: what the hypervisor must say that it uses."""
+    def check(guest, console, limit_ppm):
+        if source and f"parvus: clock: {source}" not in [line.split(",")[0] for line in console]:
+            return f"the clock is not {source}"
+        return compare(guest, limit_ppm)
+
     def run(host):
-        return result(test_id, *session(test_id, host, options,
-                                        lambda guest: compare(guest, limits_ppm[host])))
+        return result(test_id, *session(test_id, host, [*options, "--append", f"log=debug {parameters}"],
+                                        lambda *found: check(*found, limits_ppm[host])))
     register(test_id, sentence, list(limits_ppm), run)
 
 
@@ -165,15 +172,47 @@ def wall_test(test_id, sentence, where):
     QEMU has to begin with a second of the host's. How long it takes to begin depends on the machine:
     each attempt starts it earlier in the second."""
     def run(host):
+        problem = log = None
         for attempt in range(ATTEMPTS):
             time.sleep(-(time.time() + attempt / PHASES) % 1)
-            error_s, log = session(test_id, host, (), wall_error_s)
-            if abs(error_s) < 1:
-                return result(test_id, None, log)
-        return result(test_id, f"the wall clock was wrong by {error_s} s", log)
+            problem, log = session(test_id, host, (), wall_problem)
+            if not problem:
+                break
+        return result(test_id, problem, log)
     register(test_id, sentence, where, run)
 
 
+def rate_test(test_id, sentence, host, source, limit_ppm):
+    """Under icount a tick of the TSC is a nanosecond of every device's time (QEMU
+    docs/devel/tcg-icount.rst), however busy the machine is: so 1 GHz is the truth."""
+    def run(_):
+        log = os.path.join(LOGS, f"{test_id}.{host}.log")
+        status, console = parvus(host, app_image("pvbench"), ["--trace", "none"],
+                                 ["--icount", "--append", f"log=debug clock={source}"], log=log)
+        rate = re.search(r'"tsc_hz": ([0-9]+)', console)
+        problem = None
+        if status or not rate or f"parvus: clock: {source}\n" not in console:
+            problem = f"status {status}, or the clock is not {source}"
+        elif abs(int(rate[1]) - NS_PER_S) * 1e6 > limit_ppm * NS_PER_S:
+            problem = f"{rate[1]} ticks a second: not within {limit_ppm} ppm of 1 GHz"
+        return result(test_id, problem, log)
+    register(test_id, sentence, [host], run)
+
+
 drift_test("clock-drift", "Over 10 s the clock drifts less than 100 ppm, and never steps back.",
-           {"kvm-microvm": 100, "xen-dom0": 100})
+           {"xen-dom0": 100})
+drift_test("clock-drift-kvmclock", "So does kvmclock, which is KVM's first choice.",
+           {"kvm-microvm": 100}, source="kvmclock")
+drift_test("clock-drift-vmware", "So does VMware's leaf, which QEMU has for a TSC of a fixed rate.",
+           {"kvm-microvm": 100}, source="vmware",
+           parameters="clock=vmware", options=[f"--qemu=-cpu {qemu.cpu('kvm')},+invtsc"])
+
+# Exact; the others can be wrong by two of their ticks in 10 ms.
+rate_test("clock-rate-apic", "The rate measured by the APIC timer is right.", "tcg-microvm", "apic", 1)
+rate_test("clock-rate-pmtimer", "So is the one by the PM timer.", "tcg-q35", "pmtimer", 60)
+rate_test("clock-rate-pit", "So is the one by the PIT.", "tcg-pc", "pit", 170)
+
 wall_test("clock-wall", "The wall clock is within a second of the host's.", hosts.ALL)
+register("clock-wall-none", "Without any, it begins in 1970.", hosts.ONE, lambda host: result(
+    "clock-wall-none", *session("clock-wall-none", host, ["--qemu=-machine rtc=off"],
+                                lambda guest, _: guest.read().wall_ns > LONGEST_NS and "no, later")))

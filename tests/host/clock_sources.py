@@ -5,6 +5,7 @@ hypervisor names the source that it took (log=debug), and the guest's tests of t
 """
 import hosts
 from framework import boot
+from parvuslib import qemu
 
 REFUSED = 126
 STABLE, UNSTABLE = hosts.NESTED
@@ -37,7 +38,17 @@ source("pmtimer", "The ACPI timer of an unknown machine.", STABLE, "pmtimer", BA
 source("pit", "The interval timer of one without ACPI.", UNSTABLE, "pit", f"{BARE} -machine acpi=off",
        options=["--machine", "pc"])
 
-for wanted, message in (("sundial", "there is no such clock"), ("hyperv", "this machine does not have it")):
+source("apic-wanted", "clock=apic passes over KVM's clock.", "kvm-microvm", "apic",
+       f"-cpu {qemu.cpu('kvm')}", "clock=apic")
+
+ABSENT = "this machine does not have it"
+for wanted, message in (("sundial", "there is no such clock"), ("kvmclock", ABSENT), ("hyperv", ABSENT),
+                        ("vmware", ABSENT), ("cpuid", ABSENT), ("pmtimer", ABSENT), ("pit", ABSENT)):
     boot(f"clock-source-no-{wanted}", f"clock={wanted} is refused by name where it cannot be had.",
          app="hello", options=["--append", f"clock={wanted}"], status=REFUSED,
          console=[rf"^parvus: cannot boot: clock={wanted}: {message}$"])
+
+for hosts_of, wall in (([STABLE, "kvm-microvm"], "kvm"), (["tcg-microvm", "tcg-q35"], "rtc")):
+    boot(f"clock-source-wall-{wall}", "The hypervisor says where the wall clock is from.", app="hello",
+         hosts=hosts_of, options=["--append", "log=debug"],
+         console=[rf"^parvus: wall clock: {wall}$"])
