@@ -102,7 +102,7 @@ LINK_HYPERVISOR = $(LINK_COMMON) -no-pie
 FAST_SOURCES := pv/hypervisor/callback.c pv/hypervisor/domain_build.c pv/hypervisor/event.c \
     pv/hypervisor/hypercall.c pv/hypervisor/mmu_op.c pv/hypervisor/pagetable.c \
     pv/hypervisor/trap.c pv/clock.c pv/events.c pv/mmu.c kernel/dma.c kernel/page.c kernel/pagetable.c \
-    kernel/sched.c kernel/sync.c libc-glue/time.c
+    kernel/sched.c kernel/sync.c kernel/virtio/net.c kernel/virtio/vq.c libc-glue/time.c
 for_size = $(if $(filter kernel libc-glue hypervisor,$(1)),$(if $(filter $(FAST_SOURCES),$(2)),,-Os))
 
 # $(call stamp,TEXT): the recipe of a file that changes when TEXT does, so that what depends on it
@@ -124,7 +124,7 @@ compile = $(Q)mkdir -p $(@D) && $(CC) $(FLAGS_$(1)) $(call for_size,$(1),$(2)) $
 sources = $(sort $(foreach folder,$(1),$(wildcard $(folder)/*.c $(folder)/*.S)))
 objects = $(patsubst %,$(B)/obj/%.o,$(1))
 
-SOURCES_kernel := $(call sources,kernel pv)
+SOURCES_kernel := $(call sources,kernel kernel/virtio pv)
 SOURCES_libc-glue := $(call sources,libc-glue)
 SOURCES_hypervisor := $(filter-out boot/guest.S boot/image.lds.S,$(call sources,boot pv/hypervisor))
 SOURCES_net := $(call sources,net)
