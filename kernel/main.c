@@ -11,18 +11,20 @@
 #include "kernel/panic.h"
 #include "kernel/sched.h"
 #include "kernel/timer.h"
+#include "kernel/virtio/virtio.h"
 #include "kernel/vm.h"
 
 #define MAIN_STACK_MAX_BYTES (1ul << 20)
 #define FAULT_STACK_BYTES 4096
 
-/* Runs the application; its end is the guest's. */
+/* Finds the devices and runs the application; its end is the guest's. */
 static void *main_thread(void *unused)
 {
     int argc = cmdline_argc();
     char *argv[argc + 1], *envp[cmdline_envc() + 1];
 
     (void)unused;
+    virtio_init();
     cmdline_argv(argv);
     cmdline_envp(envp);
     kernel_exit(application_main(argc, argv, envp));

@@ -1,5 +1,6 @@
 /*
- * getentropy: random bytes from the processor, or an honest ENOSYS. Seeds newlib's arc4random.
+ * getentropy: random bytes from the processor, else from a device, or an honest ENOSYS. Seeds
+ * newlib's arc4random.
  *
  * Source: Intel SDM volume 1, 7.3.17 (rdrand; ten tries, as recommended there).
  */
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel/entropy.h"
 #include "libc-glue/glue.h"
 
 #define ENTROPY_MAX_BYTES 256 /* POSIX.1-2024 */
@@ -38,8 +40,11 @@ int getentropy(void *buffer, size_t bytes)
 
     if (bytes > ENTROPY_MAX_BYTES)
         return glue_result(-EIO);
-    if (!has_rdrand())
-        return glue_result(-ENOSYS);
+    if (!has_rdrand()) {
+        int error = entropy_read(buffer, bytes);
+
+        return glue_result(error == -ENODEV ? -ENOSYS : error);
+    }
     while (bytes > 0) {
         unsigned long random;
         size_t part = bytes < sizeof(random) ? bytes : sizeof(random);

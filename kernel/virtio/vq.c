@@ -362,6 +362,11 @@ int vq_reap(struct vq *vq, void **cookie, uint32_t *written)
     return 0;
 }
 
+bool vq_has_used(const struct vq *vq)
+{
+    return vq->used->index != vq->reaped;
+}
+
 bool vq_listen(struct vq *vq)
 {
     if (vq->event_idx)
@@ -371,7 +376,7 @@ bool vq_listen(struct vq *vq)
     /* We ask before we look a last time. Pairs with the device's barrier between its used index
      * and looking whether we ask. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return !vq->lie && vq->used->index == vq->reaped;
+    return !vq->lie && !vq_has_used(vq);
 }
 
 void vq_silence(struct vq *vq)

@@ -90,6 +90,9 @@ bool vq_publish(struct vq *vq);
  */
 int vq_reap(struct vq *vq, void **cookie, uint32_t *written);
 
+/* Whether vq_reap has something to do, without looking closer. */
+bool vq_has_used(const struct vq *vq);
+
 /*
  * Asks for an interrupt when the next buffer is used (section 2.7.7). False: one is already, reap
  * it first. With event_idx it comes once per call, otherwise until vq_silence. A queue starts
