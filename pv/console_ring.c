@@ -9,6 +9,8 @@
 
 #include <xen/io/console.h>
 
+#define DRAIN_NS 60000000000ull /* xenconsoled may share one slow processor with many domains */
+
 static struct xencons_interface *ring;
 static event_port_t port;
 
@@ -57,6 +59,15 @@ void pv_console_ring_write(const char *text, size_t bytes)
         if (bytes)
             pv_daemon_wait(port);
     }
+}
+
+void pv_console_ring_drain(void)
+{
+    uint64_t deadline_ns = pv_clock_monotonic_ns() + DRAIN_NS;
+
+    while (ring && __atomic_load_n(&ring->out_cons, __ATOMIC_ACQUIRE) != ring->out_prod &&
+           pv_clock_monotonic_ns() < deadline_ns)
+        pv_daemon_wait(port);
 }
 
 int pv_console_ring_read(char *buffer, size_t bytes)

@@ -6,6 +6,7 @@
 #include "pv/shared.h"
 
 #include "pv/abi.h"
+#include "pv/domu.h"
 #include "pv/report.h"
 
 void pv_block(void)
@@ -26,6 +27,7 @@ void pv_shutdown(enum pv_shutdown how, unsigned status)
         status = PARVUS_STATUS_OUT_OF_MEMORY;
     struct sched_shutdown shutdown = {.reason = reason | (status & 0xff) << 8};
 
+    pv_console_ring_drain();
     if (pv_boot.status_latched)
         hypervisor_sched_op(SCHEDOP_shutdown_code, &shutdown);
     else

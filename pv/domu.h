@@ -24,5 +24,8 @@ bool pv_console_ring_present(void);
 event_port_t pv_console_ring_port(void);
 void pv_console_ring_write(const char *text, size_t bytes);
 int pv_console_ring_read(char *buffer, size_t bytes);
+/* Waits until xenconsoled has all the output: the tool stack may destroy the domain right after its
+ * end. A daemon that takes nothing is given up. */
+void pv_console_ring_drain(void);
 
 #endif

@@ -12,9 +12,6 @@
 #define DEBUG_CONSOLE_PORT 0xe9
 #define DEBUG_EXIT_PORT 0xf4
 
-/* Our console reaches the tool on a longer way than the report: this says that it is complete. */
-#define END_OF_OUTPUT "\x04"
-
 #define STORE_KEY "data/parvus-exit" /* below the domain's own path (xl makes "data" writable) */
 
 static enum { NOBODY, DEBUG_CONSOLE, STORE } listener;
@@ -53,7 +50,6 @@ void pv_report(enum pv_shutdown how, unsigned status)
         end = add_number(end, status & 0xff);
     *end = 0;
     if (listener == STORE) {
-        pv_console_write(END_OF_OUTPUT, 1);
         pv_store_write(STORE_KEY, line);
     } else if (listener == DEBUG_CONSOLE) {
         *end++ = '\n';

@@ -36,8 +36,7 @@ OPTIONS = {**PVH, **MULTIBOOT, **GRUB, **XEN, **NESTED}
 
 # Where tests run that concern one loader or none: the fastest host that there always is.
 ONE = ["tcg-microvm"]
-# Not the domU yet: the Linux under it does not always come up.
-ALL = [host for host in OPTIONS if host != "xen-domu"]
+ALL = list(OPTIONS)
 ON_PARVUS = [host for host in ALL if host not in XEN]
 SLOW = ["kvm-microvm", "xen-domu", "grub-uefi", *NESTED]
 LOCAL = "local"  # no guest: a test of the build or of a tool

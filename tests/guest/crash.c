@@ -73,6 +73,49 @@ static void *exit_thread(void *unused)
     return unused;
 }
 
+/* Much output, and the end right behind it. */
+static void write_much(void)
+{
+    for (int i = 0; i < 5000; i++)
+        printf("line %d of a text that is longer than any buffer on its way\n", i);
+}
+
+static void output_then_exit(void)
+{
+    write_much();
+    exit(9);
+}
+
+static void output_then_panic(void)
+{
+    write_much();
+    fflush(stdout);
+    panic("after the last line");
+}
+
+/* For a hypervisor that gives no second stack, so that it ends the domain itself. */
+static void output_then_killed(void)
+{
+    write_much();
+    fflush(stdout);
+    asm volatile("mov $0x1000, %rsp; ud2");
+}
+
+/* Everything that is typed, until its end: how many bytes, and a sum that depends on their order.
+ */
+static void sum_of_input(void)
+{
+    unsigned long bytes = 0, sum = 0;
+    int c;
+
+    while ((c = getchar()) != EOF) {
+        bytes++;
+        sum = (sum * 31 + (unsigned)c) % 1000000007;
+    }
+    printf("input: %lu bytes, sum %lu\n", bytes, sum);
+    exit(0);
+}
+
 /* Another thread ends the guest while this one waits for it. */
 static void exit_from_thread(void)
 {
@@ -427,6 +470,10 @@ static const struct {
     END(return_134),
     END(exit_handlers),
     END(exit_at_once),
+    END(output_then_exit),
+    END(output_then_panic),
+    END(output_then_killed),
+    END(sum_of_input),
     END(exit_from_thread),
     END(exit_among_spinners),
     END(main_thread_ends),

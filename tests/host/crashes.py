@@ -75,7 +75,7 @@ crash("main_overflow", "A stack overflow names the main thread.",
 crash("thread_overflow", "A stack overflow names the thread that it happened to.",
       r"stack overflow of thread burrower ", r"recurse.*crash\.c:\d+$", where=hosts.ON_PARVUS)
 boot("end-thread-overflow-xen", "On Xen, which has no other stack to tell it on, it ends the domain.",
-     app="guest", hosts=list(hosts.XEN)[:1], arguments=["--crash", "thread_overflow"], status=CRASH)
+     app="guest", hosts=list(hosts.XEN), arguments=["--crash", "thread_overflow"], status=CRASH)
 crash("guard_overstepped", "A frame larger than the guard page does not step over it.",
       r"stack overflow of thread strider ")
 crash("stack_pointer_lost", "A stack pointer that points nowhere is reported on another stack.",

@@ -4,6 +4,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import time
 
 from framework import PARVUS, command, scratch, test
@@ -103,6 +104,33 @@ def check_input(folder):
     with subprocess.Popen(["sh", "-c", f"sleep 0.5; cat {shlex.quote(path)}"],
                           stdout=subprocess.PIPE) as writer:
         expect(run(image, stdin=writer.stdout), 0, r"\Aready\n" + text + r"\Z")
+
+
+# Reads to the end of input as the console has it, and says whether anything follows.
+READER = """
+import os, select
+text = b""
+while not text.endswith(b"\\4"):
+    text += os.read(0, 100)
+print(text, bool(select.select([0], [], [], 0.5)[0]), flush=True)
+"""
+SESSION = """
+import sys
+from parvuslib.session import Session
+Session.exit_line_options = lambda self, fd: []
+Session([sys.executable, "-c", sys.argv[1]], None, 60, input_at_once=True).run()
+"""
+
+
+@test("tool-input-once", "The end of a file as input reaches the guest once.")
+def check_input_once(folder):
+    path = os.path.join(folder, "input.txt")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("text")
+    with open(path, encoding="ascii") as file:
+        _, output = command([sys.executable, "-B", "-c", SESSION, READER], stdin=file,
+                            env={**os.environ, "PYTHONPATH": os.path.dirname(PARVUS)})
+    assert "b'text\\x04' False" in output, output
 
 
 def read(file, size):

@@ -51,7 +51,7 @@ enum {
     FRAME_INPUT = 3, // for standard input; an empty one ends it
     // From this machine.
     FRAME_READY = 16,  // the host is prepared; later: the file is there
-    FRAME_ALIVE = 17,  // nothing to say for a second
+    FRAME_ALIVE = 17,  // sent every second
     FRAME_OUTPUT = 18, // value: file descriptor of the command
     FRAME_END = 19,    // value: as waitpid() gave it
 };
@@ -281,6 +281,13 @@ static int start(char *data, size_t bytes, pid_t *child, struct output *outputs,
     return input[1];
 }
 
+static uint64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 // Passes input and output through until the command has closed its outputs. Input that the command
 // does not take yet keeps us from reading more, never from passing its output on.
 static void relay(int input, struct output *outputs, size_t number)
@@ -288,6 +295,7 @@ static void relay(int input, struct output *outputs, size_t number)
     static char buffer[CHUNK_BYTES];
     char *pending = NULL;
     size_t pending_at = 0, pending_bytes = 0, open_outputs = number;
+    uint64_t said_ms = monotonic_ms();
 
     while (open_outputs > 0) {
         struct pollfd polls[MAX_OUTPUTS + 1];
@@ -295,8 +303,11 @@ static void relay(int input, struct output *outputs, size_t number)
             polls[i] = (struct pollfd){.fd = outputs[i].pipe, .events = POLLIN};
         polls[number] = pending ? (struct pollfd){.fd = input, .events = POLLOUT}
                                 : (struct pollfd){.fd = input < 0 ? -1 : port, .events = POLLIN};
-        if (poll(polls, number + 1, ALIVE_MS) == 0)
+        poll(polls, number + 1, ALIVE_MS);
+        if (monotonic_ms() - said_ms >= ALIVE_MS) {
             send_frame(FRAME_ALIVE, 0, NULL, 0);
+            said_ms = monotonic_ms();
+        }
 
         for (size_t i = 0; i < number; i++) {
             if (!polls[i].revents)

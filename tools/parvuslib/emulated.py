@@ -98,6 +98,7 @@ class Machine:
         port.close()
         self.port.setblocking(False)
         self.console = b""
+        self.console_copy = None  # a file descriptor
         self.received = b""
         self.unsent = b""
         self.handle = None
@@ -144,6 +145,8 @@ class Machine:
         if not chunk:
             raise HostFailed(f"ended with status {self.process.wait()}")
         self.console = (self.console + chunk)[-LAST_BYTES:]
+        if self.console_copy is not None:
+            write_all(self.console_copy, chunk)
 
     def exchange(self):
         try:
@@ -247,9 +250,9 @@ def missing(host):
     return None
 
 
-def run(host, files, words):
+def run(host, files, words, console=None):
     """Runs a command (its words) in an emulated host that has `files`, with our standard input and
-    outputs; returns its exit status."""
+    outputs; returns its exit status. The host's own console goes to the file descriptor `console`."""
     status = None
 
     def handle(kind, value, data):
@@ -261,6 +264,7 @@ def run(host, files, words):
         return kind == FRAME_END
 
     with saved(host) as incoming, Machine(host, incoming=incoming) as machine:
+        machine.console_copy = console
         try:
             for path in files:
                 with open(path, "rb") as file:

@@ -53,6 +53,8 @@ def make_parser():
                      help="ENTRY: mb1, mb2, module (BIOS) or uefi; default: pvh")
     run.add_argument("--mem", type=parse_memory, default="64M", metavar="SIZE",
                      help="memory, e.g. 64M or 1536K; default 64M")
+    run.add_argument("--max-mem", type=parse_memory, metavar="SIZE",
+                     help="what xl may let the guest grow to (machine xen-domu); default: --mem")
     run.add_argument("--smp", type=parse_positive, default=1, metavar="N",
                      help="virtual processors; only 1 yet")
     run.add_argument("--net", type=devices.parse_net, action="append",
@@ -96,8 +98,9 @@ def check_supported(options):
     for name, is_used in later:
         if is_used:
             raise UsageError(f"{name} is not supported yet")
-    if options.dom0 and options.machine != "xen-domu":
-        raise UsageError("--dom0 needs --machine xen-domu")
+    for name, value in (("--dom0", options.dom0), ("--max-mem", options.max_mem)):
+        if value and options.machine != "xen-domu":
+            raise UsageError(f"{name} needs --machine xen-domu")
     if options.icount and options.accel not in ("tcg", "auto"):
         raise UsageError("--icount needs --accel tcg")
     has_devices = any(options.net) or options.disk
@@ -128,7 +131,7 @@ def run_image(options):
             print(f"parvus: waiting for: gdb {image.guest or image.path} "
                   "-ex 'target remote localhost:1234'", file=sys.stderr)
         if xen.is_xen(options):
-            return xen.session(command, Symbols.of_image(image), options, files).run()
+            return xen.session(command, Symbols.of_image(image), options).run()
         return Session(command, Symbols.of_image(image), options.timeout).run()
 
 

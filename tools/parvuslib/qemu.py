@@ -52,16 +52,15 @@ def cpu(accel):
     return "host" if has_hardware_virtualization() else "host,-arch-capabilities"
 
 
-def memory_kib(options):
-    """The guest's memory, as --mem says."""
-    return int(options.mem[:-1]) * {"K": 1, "M": 1024, "G": 1024 * 1024}[options.mem[-1]]
+def kib(size):
+    """A size such as 64M, in KiB."""
+    return int(size[:-1]) * {"K": 1, "M": 1024, "G": 1024 * 1024}[size[-1]]
 
 
 def memory(options, image):
     """What QEMU's -m gets. Where the image itself does not fit, there is nobody to say so."""
-    kib = memory_kib(options)
     needed = -(-images.least_memory_bytes(image.path) // 1024)
-    if kib < needed:
+    if kib(options.mem) < needed:
         raise UsageError(f"--mem {options.mem} is too little: {image.path} alone needs {needed}K")
     return options.mem
 

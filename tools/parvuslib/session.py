@@ -50,7 +50,7 @@ class Session:
         exit_read, exit_write = os.pipe()
         try:
             self.process = subprocess.Popen(
-                self.command + qemu.exit_line_options(exit_write), stdin=subprocess.PIPE,
+                self.command + self.exit_line_options(exit_write), stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[exit_write],
                 start_new_session=True, bufsize=0)
         except OSError as error:
@@ -73,6 +73,9 @@ class Session:
             report(f"time-out after {self.timeout:g} s (status {TIME_OUT})")
             return TIME_OUT
         return self.status()
+
+    def exit_line_options(self, fd):
+        return qemu.exit_line_options(fd)
 
     def kill(self):
         """Ends QEMU and whatever it started; harmless when it has ended by itself."""
@@ -112,7 +115,9 @@ class Session:
             self.selector.register(self.stdin, selectors.EVENT_READ, self.read_input)
         except PermissionError:
             with open(self.stdin, "rb", closefd=False) as file:
-                self.send(file.read() + END_OF_INPUT)
+                text = file.read()
+            self.stdin = None
+            self.send(text + END_OF_INPUT)
 
     def read_input(self, fd):
         """Reads no more until QEMU has taken this."""

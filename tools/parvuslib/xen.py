@@ -2,9 +2,10 @@
 Linux dom0 starts (--machine xen-domu). tools/xen/ fetches Xen and makes that dom0.
 
 Xen gets the guest's ELF as it is. As dom0 the guest shares the serial line with Xen, whose lines
-begin with "(XEN) "; as domU it has the second serial line to itself, and Xen and Linux the first.
-How it ended comes by the exit line, as elsewhere: from the guest itself in dom0, from tools/xen/init
-for a domU (see pv/report.c). Where Xen ended the guest, Xen's own words say so.
+begin with "(XEN) ". Xen with the Linux dom0 is an emulated host (emulated.py; it boots once), in which
+tools/xen/domu.c starts the guest and passes its console through. How it ended comes by the exit line,
+as elsewhere: from the guest itself in dom0, from domu.c for a domU (see pv/report.c). Where Xen ended
+the guest, Xen's own words say so.
 """
 import collections
 import os
@@ -12,17 +13,20 @@ import re
 import subprocess
 import sys
 
-from . import devices, images, qemu
+from . import devices, emulated, images, qemu
 from .console import Filter
-from .cpio import Archive
 from .errors import UsageError
 from .session import Session
 
 MACHINES = ["xen", "xen-domu"]
+SOURCES = os.path.join(images.ROOT, "tools", "xen")
 
-# In MiB: what Xen needs beside the domains and the files that they are built from; dom0's.
+# In MiB: what Xen needs beside the domains and the files that they are built from; Linux's.
 XEN_MIB = 64
 DOM0_MIB = 192
+LEAST_HOST_MIB = 512
+
+CPU = "max,-smap"  # SMAP would break the iretq of PV guests under TCG
 
 # No key switches the serial line's input from the guest to Xen.
 XEN_OPTIONS = "com1=115200,8n1 console=com1 dom0=pv conswitch=`"
@@ -40,10 +44,6 @@ ENDINGS = {  # what Xen says, and the exit line that it stands for
 INSTRUCTION = re.compile(rb"RIP:.*\[<([0-9a-f]{16})>\]")
 LAST_LINES = 60  # of Xen, shown when it ended the guest
 
-# What tools/xen/init writes on the domU's line once it is connected.
-CONNECTED = b"parvus-domu-console\n"
-END_OF_OUTPUT = b"\x04"  # the domU's last byte (pv/report.c)
-
 
 def is_xen(options):
     return options.machine in MACHINES
@@ -54,32 +54,29 @@ def check(options):
         raise UsageError(f"--machine {options.machine} boots by Xen, not by --boot {options.boot}")
 
 
-def fetch(part):
-    """Makes sure that a part of the Xen hosts (tools/xen/fetch) is there; returns its folder."""
-    deps = os.path.join(images.ROOT, os.environ.get("DEPS") or os.path.join("build", "deps"))
-    done = subprocess.run([os.path.join(images.ROOT, "tools", "xen", "fetch"), part, deps],
+def fetch():
+    """Makes sure that Xen itself is there; returns its path."""
+    done = subprocess.run([os.path.join(SOURCES, "fetch"), "hypervisor", emulated.deps_folder()],
                           stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=subprocess.PIPE,
                           text=True)
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()[-1:] or ["tools/xen/fetch failed"]
         raise UsageError(f"no Xen: {reason[0]}")
-    return os.path.join(deps, "xen-host")
+    return os.path.join(emulated.deps_folder(), "xen-host", "xen")
 
 
 def missing(machine):
     """What this machine lacks for Xen, or None."""
     try:
-        fetch("hypervisor")
-        if machine == "xen-domu":
-            fetch("dom0")
+        fetch()
     except UsageError as error:
         return str(error)
-    return None
+    return emulated.missing(dom0(guest_mebibytes("64M"))) if machine == "xen-domu" else None
 
 
-def guest_mebibytes(options):
+def guest_mebibytes(size):
     """The guest's memory: Xen's tools count in MiB."""
-    return -(-qemu.memory_kib(options) // 1024)
+    return -(-qemu.kib(size) // 1024)
 
 
 def module(path, text, files):
@@ -102,75 +99,87 @@ def guest(options, image):
 
 
 def command_line(options, image, files):
-    """QEMU's command line as a list of words."""
+    """The command line as a list of words."""
     check(options)
+    make = dom0_command if options.machine == "xen" else domu_command
+    return make(options, guest(options, image), files)
+
+
+def dom0_command(options, elf, files):
     accel = qemu.accelerator(options)
-    folder = fetch("hypervisor")
-    make = dom0_options if options.machine == "xen" else domu_options
-    mebibytes, xen_options, modules, serial = make(options, guest(options, image), files)
+    size = guest_mebibytes(options.mem)
+    modules = [(elf, qemu.guest_command_line(options))]
+    if options.initrd:
+        modules.append((options.initrd, ""))
     lines = [module(path, line, files) for path, line in modules]
-    mebibytes += XEN_MIB + sum(-(-os.path.getsize(path) >> 20) for path, _ in modules)
+    mebibytes = XEN_MIB + size + sum(-(-os.path.getsize(path) >> 20) for path, _ in modules)
     command = ["qemu-system-x86_64", "-accel", accel,
-               # SMAP would break the iretq of PV guests under TCG.
-               "-cpu", "max,-smap" if accel == "tcg" else qemu.cpu(accel),
+               "-cpu", CPU if accel == "tcg" else qemu.cpu(accel),
                "-M", "q35", "-m", f"{mebibytes}M", "-smp", str(options.smp),
-               "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", *serial,
+               "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio",
                "-device", f"isa-debug-exit,iobase={qemu.EXIT_PORT:#x},iosize=4"]
     if options.icount:
         command += ["-icount", "shift=0,sleep=off"]
     if options.gdb:
         command += ["-s", "-S"]
     command += devices.qemu_options(options, is_mmio=False, accel=accel)
-    return command + ["-kernel", os.path.join(folder, "xen"), "-append",
-                      f"{XEN_OPTIONS} {xen_options}", "-initrd", ",".join(lines), *options.qemu]
+    return command + ["-kernel", fetch(), "-append",
+                      f"{XEN_OPTIONS} dom0_mem={size}M,max:{size}M", "-initrd", ",".join(lines),
+                      *options.qemu]
 
 
-def dom0_options(options, elf, _):
-    """Memory of the domains in MiB, options for Xen, modules (file and line) and serial lines."""
-    size = guest_mebibytes(options)
-    modules = [(elf, qemu.guest_command_line(options))]
+def dom0(mebibytes):
+    """The emulated host with a Linux dom0 and memory for a domU of so much."""
+    total = DOM0_MIB + XEN_MIB + mebibytes * 65 // 64
+    total = max(LEAST_HOST_MIB, 1 << (total - 1).bit_length())  # few sizes: each is booted and kept
+    boot = ["-kernel", "xen", "-initrd", f"linux {LINUX_OPTIONS},initramfs", "-append",
+            f"{XEN_OPTIONS} dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M"]
+    return emulated.Host(f"xen-host-{total}", "Xen host", "xen-host",
+                         [SOURCES, os.path.realpath(__file__)],
+                         ["-accel", "tcg", "-M", "q35", "-cpu", CPU, "-m", f"{total}M"], boot,
+                         [os.path.join(SOURCES, "fetch"), "dom0", emulated.deps_folder()])
+
+
+def domu_command(options, elf, files):
+    if options.accel not in ("auto", "tcg") or options.icount or options.gdb or options.qemu:
+        raise UsageError("--machine xen-domu runs by --accel tcg, without --icount, --gdb and --qemu")
+    size = guest_mebibytes(options.mem)
+    most = guest_mebibytes(options.max_mem or options.mem)
+    if most < size:
+        raise UsageError(f"--max-mem {options.max_mem} is less than --mem {options.mem}")
+    config = {"name": '"guest"', "kernel": xl_string(os.path.realpath(elf)), "memory": str(size),
+              "maxmem": str(most), "vcpus": "1",
+              # Else Xen traps every rdtsc, in case the domain moves to another machine.
+              "tsc_mode": '"native"',
+              "cmdline": xl_string(qemu.guest_command_line(options)),
+              # For tools/xen/domu.c to see how it ended.
+              "on_poweroff": '"preserve"', "on_crash": '"preserve"', "on_reboot": '"preserve"'}
     if options.initrd:
-        modules.append((options.initrd, ""))
-    return size, f"dom0_mem={size}M,max:{size}M", modules, ["-serial", "stdio"]
+        config["ramdisk"] = xl_string(os.path.realpath(options.initrd))
+    text = "".join(f"{key}={value}\n" for key, value in config.items())
+    commands = [write(files.path("dom0"), options.dom0 + "\n")] if options.dom0 else []
+    return [os.path.join(SOURCES, "domu"), *(["--verbose"] if options.verbose else []), str(most),
+            write(files.path("config"), text), *(commands or ["-"]), os.path.realpath(elf),
+            *([os.path.realpath(options.initrd)] if options.initrd else [])]
 
 
-def domu_options(options, elf, files):
-    folder = fetch("dom0")
-    size = guest_mebibytes(options)
-    serial = ["-serial", "file:/dev/fd/2" if options.verbose else f"file:{files.path('dom0.log')}",
-              "-serial", "stdio"]
-    modules = [(os.path.join(folder, "linux"), LINUX_OPTIONS),
-               (domu_initramfs(folder, options, elf, size, files), "")]
-    return DOM0_MIB + size, f"dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M", modules, serial
+def write(path, text):
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+    return path
+
+
+def run_domu(arguments):
+    """The command tools/xen/domu, which says what the arguments are."""
+    is_verbose = arguments[0] == "--verbose"
+    mebibytes, config, commands, *files, end = arguments[is_verbose:]
+    words = ["/bin/domu", config, end] + ([commands] if commands != "-" else [])
+    return emulated.run(dom0(int(mebibytes)), [config, *words[3:], *files], words,
+                        console=sys.stderr.fileno() if is_verbose else None)
 
 
 def xl_string(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def domu_initramfs(folder, options, elf, size, files):
-    """dom0's root file system, and behind it the guest and its xl configuration."""
-    archive = Archive()
-    config = {"name": '"guest"', "kernel": '"/guest/elf"', "memory": str(size), "vcpus": "1",
-              # Else Xen traps every rdtsc, in case the domain moves to another machine.
-              "tsc_mode": '"native"',
-              "cmdline": xl_string(qemu.guest_command_line(options)),
-              # For tools/xen/init to see how it ended.
-              "on_poweroff": '"preserve"', "on_crash": '"preserve"', "on_reboot": '"preserve"'}
-    contents = {"guest/elf": elf, **({"guest/initrd": options.initrd} if options.initrd else {})}
-    if options.initrd:
-        config["ramdisk"] = '"/guest/initrd"'
-    for name, path in contents.items():
-        with open(path, "rb") as file:
-            archive.add_file(name, file.read())
-    text = "".join(f"{key}={value}\n" for key, value in config.items())
-    archive.add_file("guest/config", text.encode())
-    if options.dom0:
-        archive.add_file("guest/commands", options.dom0.encode() + b"\n")
-    path = files.path("initramfs")
-    with open(path, "wb") as output, open(os.path.join(folder, "initramfs"), "rb") as base:
-        output.write(base.read() + archive.contents())
-    return path
 
 
 class Dom0Console:
@@ -255,64 +264,24 @@ class Dom0Session(Session):
             self.kill()
 
 
-class DomUConsole(Filter):
-    """The domU's own line: what comes before the connection is noise of the serial port."""
-
-    def __init__(self, symbols):
-        super().__init__(symbols)
-        self.before = b""
-        self.is_ready = False
-        self.has_ended = False
-
-    def feed(self, chunk):
-        if not self.is_ready:
-            self.before += chunk
-            start = self.before.find(CONNECTED)
-            if start < 0:
-                return b""
-            self.is_ready = True
-            chunk = self.before[start + len(CONNECTED):]
-        if self.has_ended and chunk:  # that was not the end
-            chunk = END_OF_OUTPUT + chunk
-        self.has_ended = chunk.endswith(END_OF_OUTPUT)
-        return super().feed(chunk[:-1] if self.has_ended else chunk)
-
-
 class DomUSession(Session):
-    """The exit line and the end of the output come by different ways: it is over with both."""
+    """Where Xen ended the guest, its messages get the place in the guest's source."""
 
-    def __init__(self, command, symbols, options, files):
-        super().__init__(command, symbols, options.timeout)
-        self.console = DomUConsole(symbols)
-        self.log = None if options.verbose else files.path("dom0.log")
-        self.is_connected = False
+    def __init__(self, command, symbols, options):
+        super().__init__(command, symbols, options.timeout, input_at_once=True)
+        self.symbols = symbols
 
-    def show_output(self, fd):
-        super().show_output(fd)
-        if self.console.is_ready and not self.is_connected:
-            self.is_connected = True
-            self.watch_input()
-        self.end_if_over()
+    def exit_line_options(self, fd):
+        return [f"/dev/fd/{fd}"]
 
-    def read_exit_line(self, fd):
-        super().read_exit_line(fd)
-        self.end_if_over()
-
-    def end_if_over(self):
-        if self.console.has_ended and b"\n" in self.exit_text:
-            self.kill()
-
-    def run(self):
-        status = super().run()
-        if not self.console.has_ended and self.log and os.path.exists(self.log):
-            with open(self.log, "rb") as log:
-                lines = log.read().splitlines()[-LAST_LINES:]
-            sys.stderr.buffer.write(b"".join(line + b"\n" for line in lines))
-            sys.stderr.flush()
-        return status
+    def status(self):
+        for match in INSTRUCTION.finditer(self.messages):
+            place = self.symbols.annotate(b"  #0 0x" + match[1].lstrip(b"0"))
+            sys.stderr.buffer.write(place + b"\n")
+        return super().status()
 
 
-def session(command, symbols, options, files):
+def session(command, symbols, options):
     if options.machine == "xen":
         return Dom0Session(command, symbols, options)
-    return DomUSession(command, symbols, options, files)
+    return DomUSession(command, symbols, options)
