@@ -84,11 +84,8 @@ void cpu_init(void);
 /* Let ring 3 use exactly the I/O ports that the domain may (allow != 0), or none. */
 void cpu_set_port_access(int allow);
 
-/* Wait for an interrupt and serve it; the only place where ring 0 takes interrupts. */
-static inline void cpu_wait(void)
-{
-    __asm__ volatile("sti; hlt; cli" : : : "memory");
-}
+/* Wait for an interrupt and serve it; the only place where ring 0 takes interrupts. entry.S. */
+void cpu_wait(void);
 
 /* Leave ring 0 with the guest's frame as it is, after delivering what is pending. entry.S. */
 _Noreturn void cpu_return_to_guest(void);

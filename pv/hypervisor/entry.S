@@ -162,6 +162,19 @@ vector_stubs:
     .endr
     .noaltmacro
 
+/*
+ * STI keeps interrupts away until HLT waits for them (SDM vol. 2B, STI). Where the host forgets that
+ * between the two, trap_handle() goes on behind HLT.
+ */
+    .globl cpu_wait, entry_halt, entry_halted
+cpu_wait:
+    sti
+entry_halt:
+    hlt
+entry_halted:
+    cli
+    ret
+
     .globl cpu_return_to_guest
 cpu_return_to_guest:
     leaq boot_cpu - FRAME_BYTES(%rip), %rsp
