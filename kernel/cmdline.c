@@ -93,11 +93,22 @@ static bool is_environment(const char *word)
     return strncmp(word, ENV_PREFIX, strlen(ENV_PREFIX)) == 0 && strchr(word, '=');
 }
 
+/* net/config.h: ip=, ip6=, ethN.ip=, ethN.ip6=, hostname=. */
+static bool is_network(const char *word)
+{
+    if (strncmp(word, "eth", 3) == 0 && word[3] >= '0' && word[3] <= '9') {
+        word += 3 + strspn(word + 3, "0123456789");
+        if (*word++ != '.')
+            return false;
+    }
+    return value_of(word, "ip") || value_of(word, "ip6") || value_of(word, "hostname");
+}
+
 static bool is_known(const char *word)
 {
     return value_of(word, "log") || value_of(word, "stack") ||
            value_of(word, "clock") || /* the Parvus hypervisor's */
-           is_device(word) || is_environment(word);
+           is_device(word) || is_environment(word) || is_network(word);
 }
 
 static void apply_log_level(void)

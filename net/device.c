@@ -1,26 +1,549 @@
-/* Network devices: to come. */
+/*
+ * Network devices as lwIP's interfaces.
+ *
+ * Callers: net/core.c's thread and whoever sends, under net_lock; on_wake and on_link_changed in
+ * event context. A packet's memory is not copied either way: received buffers become lwIP's packet
+ * (a custom pbuf in each buffer's `stack`), a packet sent is held until the device reports it. lwIP
+ * does not change what is held so (tcp_output_segment_busy in its tcp_out.c).
+ *
+ * Where the device cuts large TCP packets (TSO), segments of one connection that lwIP sends one
+ * after another are gathered into one packet: its headers once, then the payloads of all. lwIP
+ * keeps its segments, so that acknowledgement, congestion control and retransmission are as they
+ * were.
+ */
 #include "net/device.h"
 
-#include <stddef.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
 
-int net_device_init(void)
+#include <lwip/etharp.h>
+#include <lwip/ethip6.h>
+#include <lwip/netif.h>
+#include <lwip/pbuf.h>
+#include <lwip/prot/ip.h>
+#include <lwip/prot/tcp.h>
+#include <netif/ethernet.h>
+
+#include "kernel/log.h"
+#include "kernel/netdev.h"
+#include "net/core.h"
+#include "net/memory.h"
+#include "net/net.h"
+#include "net/packet.h"
+
+#define POLL_BUDGET 64
+#define WAITING_MAX 1024         /* packets that wait for the device's ring, before we drop */
+#define GATHERED_MAX_BYTES 65535 /* of an IP packet */
+#define FRAME_MAX_BYTES 65535    /* what a pbuf's length can say */
+
+/* Several segments in one packet; a packet of one has its pbuf itself as cookie. */
+struct bundle {
+    unsigned nr_pbufs;
+    struct pbuf *pbufs[NETDEV_MAX_FRAGMENTS];
+};
+#define COOKIE_IS_BUNDLE 1ul
+
+struct waiting {
+    struct waiting *next;
+    struct netdev_tx packet;
+};
+
+struct device {
+    struct netif netif;
+    struct netdev *dev;
+    struct device *next;
+    bool needs_kick;
+    atomic_bool link_changed;
+    bool was_broken;
+    /* The packet that is being gathered: there is one while nr_pbufs is not 0. */
+    struct {
+        struct packet headers;
+        struct netdev_tx packet;
+        unsigned bytes, last_payload;
+        uint32_t next_sequence;
+        struct bundle pbufs;
+    } gathered;
+    struct waiting *first_waiting, *last_waiting;
+    unsigned nr_waiting;
+    uint64_t rx_dropped, tx_dropped, polls;
+};
+
+static struct device *devices;
+
+/* --- Sending ---------------------------------------------------------------------------------- */
+
+static void release(void *cookie)
 {
+    if (!((uintptr_t)cookie & COOKIE_IS_BUNDLE)) {
+        pbuf_free(cookie);
+        return;
+    }
+    struct bundle *bundle = (struct bundle *)((uintptr_t)cookie & ~COOKIE_IS_BUNDLE);
+    for (unsigned i = 0; i < bundle->nr_pbufs; i++)
+        pbuf_free(bundle->pbufs[i]);
+    net_memory_free(bundle);
+}
+
+static void drop(struct device *d, void *cookie)
+{
+    d->tx_dropped++;
+    release(cookie);
+}
+
+static err_t wait_for_room(struct device *d, const struct netdev_tx *packet)
+{
+    struct waiting *w = NULL;
+
+    if (d->nr_waiting < WAITING_MAX)
+        w = net_memory_alloc(sizeof(*w));
+    if (!w) {
+        drop(d, packet->cookie);
+        return ERR_MEM;
+    }
+    w->packet = *packet;
+    w->next = NULL;
+    if (d->last_waiting)
+        d->last_waiting->next = w;
+    else
+        d->first_waiting = w;
+    d->last_waiting = w;
+    d->nr_waiting++;
+    return ERR_OK;
+}
+
+/* Hands a packet to the device, which has its cookie from then on. */
+static err_t transmit(struct device *d, const struct netdev_tx *packet)
+{
+    if (d->first_waiting)
+        return wait_for_room(d, packet);
+    int error = d->dev->ops->transmit(d->dev, packet);
+    if (error == -EAGAIN)
+        return wait_for_room(d, packet);
+    if (error) {
+        drop(d, packet->cookie);
+        return ERR_IF;
+    }
+    d->needs_kick = true;
+    return ERR_OK;
+}
+
+static void transmit_waiting(struct device *d)
+{
+    struct waiting *w;
+
+    while ((w = d->first_waiting)) {
+        int error = d->dev->ops->transmit(d->dev, &w->packet);
+        if (error == -EAGAIN)
+            return;
+        if (error)
+            drop(d, w->packet.cookie);
+        else
+            d->needs_kick = true;
+        d->first_waiting = w->next;
+        if (!w->next)
+            d->last_waiting = NULL;
+        d->nr_waiting--;
+        net_memory_free(w);
+    }
+}
+
+static void *gathered_cookie(struct device *d)
+{
+    if (d->gathered.pbufs.nr_pbufs == 1)
+        return d->gathered.pbufs.pbufs[0];
+    struct bundle *bundle = net_memory_alloc(sizeof(*bundle));
+    if (!bundle)
+        return NULL;
+    *bundle = d->gathered.pbufs;
+    return (void *)((uintptr_t)bundle | COOKIE_IS_BUNDLE);
+}
+
+static err_t send_gathered(struct device *d)
+{
+    struct netdev_tx *packet = &d->gathered.packet;
+    const struct packet *headers = &d->gathered.headers;
+    unsigned nr_pbufs = d->gathered.pbufs.nr_pbufs;
+
+    if (nr_pbufs == 0)
+        return ERR_OK;
+    packet->cookie = gathered_cookie(d);
+    d->gathered.pbufs.nr_pbufs = 0;
+    if (!packet->cookie) { /* lwIP sends all of it again */
+        for (unsigned i = 0; i < nr_pbufs; i++)
+            drop(d, d->gathered.pbufs.pbufs[i]);
+        return ERR_MEM;
+    }
+    if (nr_pbufs > 1) {
+        packet->header_bytes = headers->payload_start;
+        packet->is_ipv6 = headers->is_ipv6;
+        packet_set_bytes(headers, d->gathered.bytes);
+    } else {
+        packet->segment_bytes = 0;
+    }
+    packet->checksum_start = headers->layer4_start;
+    packet->checksum_offset =
+        packet_prepare_checksum(headers, d->gathered.bytes - headers->layer4_start);
+    return transmit(d, packet);
+}
+
+/* Appends what lies behind the first `skip` bytes of p. -E2BIG: too many fragments. */
+static int add_fragments(struct netdev_tx *packet, const struct pbuf *p, unsigned skip)
+{
+    unsigned count = packet->nr_fragments;
+
+    for (; p; p = p->next) {
+        if (skip >= p->len) {
+            skip -= p->len;
+            continue;
+        }
+        if (count == NETDEV_MAX_FRAGMENTS)
+            return -E2BIG;
+        packet->fragments[count].data = (const char *)p->payload + skip;
+        packet->fragments[count].bytes = p->len - skip;
+        count++;
+        skip = 0;
+    }
+    packet->nr_fragments = count;
     return 0;
+}
+
+static unsigned tso_feature(const struct packet *packet)
+{
+    return packet->is_ipv6 ? NETDEV_TX_TSO6 : NETDEV_TX_TSO4;
+}
+
+/* Data and nothing else, of a device that would cut it. */
+static bool is_gatherable(const struct device *d, const struct packet *packet)
+{
+    return packet->protocol == IP_PROTO_TCP && (d->dev->features & tso_feature(packet)) &&
+           packet->bytes > packet->payload_start &&
+           (*packet_tcp_flags(packet) & ~(TCP_ACK | TCP_PSH)) == 0;
+}
+
+/* Only the last segment may be shorter than the others. */
+static bool gather(struct device *d, const struct packet *packet, struct pbuf *p)
+{
+    unsigned payload = packet->bytes - packet->payload_start;
+
+    if (d->gathered.pbufs.nr_pbufs == 0 ||
+        d->gathered.last_payload != d->gathered.packet.segment_bytes ||
+        payload > d->gathered.packet.segment_bytes ||
+        d->gathered.bytes + payload - packet->ip_start > GATHERED_MAX_BYTES ||
+        !packet_continues(&d->gathered.headers, packet, d->gathered.next_sequence) ||
+        add_fragments(&d->gathered.packet, p, packet->payload_start))
+        return false;
+    *packet_tcp_flags(&d->gathered.headers) |= *packet_tcp_flags(packet);
+    d->gathered.pbufs.pbufs[d->gathered.pbufs.nr_pbufs++] = p;
+    d->gathered.bytes += payload;
+    d->gathered.last_payload = payload;
+    d->gathered.next_sequence += payload;
+    pbuf_ref(p);
+    return true;
+}
+
+static void begin_gathering(struct device *d, const struct packet *packet,
+                            const struct netdev_tx *tx, struct pbuf *p)
+{
+    unsigned payload = packet->bytes - packet->payload_start;
+
+    d->gathered.headers = *packet;
+    d->gathered.packet = *tx;
+    d->gathered.packet.segment_bytes = (uint16_t)payload;
+    d->gathered.bytes = packet->bytes;
+    d->gathered.last_payload = payload;
+    d->gathered.next_sequence = packet_sequence(packet) + payload;
+    d->gathered.pbufs.nr_pbufs = 1;
+    d->gathered.pbufs.pbufs[0] = p;
+}
+
+static err_t send_packet(struct device *d, struct pbuf *p)
+{
+    struct netdev_tx tx = {.cookie = p};
+    struct packet packet;
+
+    packet_parse(p, &packet);
+    if (gather(d, &packet, p))
+        return ERR_OK;
+    send_gathered(d);
+    if (add_fragments(&tx, p, 0)) { /* a chain of crumbs */
+        struct pbuf *whole = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+        err_t error = whole ? send_packet(d, whole) : ERR_MEM;
+        if (whole)
+            pbuf_free(whole);
+        return error;
+    }
+    pbuf_ref(p);
+    if (is_gatherable(d, &packet)) {
+        begin_gathering(d, &packet, &tx, p);
+        return ERR_OK;
+    }
+    if (packet.protocol && (d->dev->features & NETDEV_TX_CHECKSUM)) {
+        tx.checksum_start = packet.layer4_start;
+        tx.checksum_offset = packet_prepare_checksum(&packet, packet.bytes - packet.layer4_start);
+    }
+    return transmit(d, &tx);
+}
+
+static err_t link_output(struct netif *netif, struct pbuf *p)
+{
+    struct device *d = netif->state;
+
+    return d->dev->is_broken ? ERR_IF : send_packet(d, p);
+}
+
+static void on_transmitted(struct netdev *dev, void *cookie)
+{
+    (void)dev;
+    release(cookie);
+}
+
+/* --- Receiving -------------------------------------------------------------------------------- */
+
+/* In a received buffer's `stack`. */
+struct received {
+    struct pbuf_custom pbuf;
+    struct netdev *dev;
+};
+_Static_assert(sizeof(struct received) <= NETDEV_STACK_BYTES, "what we keep in a received buffer");
+
+static void free_received(struct pbuf *p)
+{
+    struct received *r = (struct received *)p;
+
+    r->dev->ops->free_buffer(
+        r->dev, (struct netdev_buffer *)((char *)r - offsetof(struct netdev_buffer, stack)));
+}
+
+static void free_buffers(struct netdev *dev, struct netdev_buffer *b)
+{
+    while (b) {
+        struct netdev_buffer *next = b->next;
+        dev->ops->free_buffer(dev, b);
+        b = next;
+    }
+}
+
+/* The buffers of a packet as lwIP's, in a row. */
+static struct pbuf *wrap(struct netdev *dev, const struct netdev_rx *packet)
+{
+    struct pbuf *first = NULL, **link = &first;
+    size_t left = packet->bytes;
+
+    for (struct netdev_buffer *b = packet->first; b; b = b->next) {
+        struct received *r = (struct received *)b->stack;
+
+        r->dev = dev;
+        r->pbuf.custom_free_function = free_received;
+        struct pbuf *p = pbuf_alloced_custom(PBUF_RAW, (u16_t)b->bytes, PBUF_REF, &r->pbuf, b->data,
+                                             (u16_t)b->bytes);
+        p->tot_len = (u16_t)left;
+        left -= b->bytes;
+        *link = p;
+        link = &p->next;
+    }
+    return first;
+}
+
+/* A checksum that the device verified is not computed again; it knows nothing of fragments. */
+static u16_t checks_to_do(const struct netif *netif, const struct netdev_rx *packet,
+                          const struct pbuf *p)
+{
+    struct packet parsed;
+
+    if (!packet->checksum_is_good)
+        return netif->chksum_flags | NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
+    packet_parse(p, &parsed);
+    if (!parsed.protocol)
+        return netif->chksum_flags | NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
+    return netif->chksum_flags & (u16_t) ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP);
+}
+
+static void on_receive(struct netdev *dev, const struct netdev_rx *packet)
+{
+    struct device *d = dev->stack_data;
+
+    if (packet->bytes < SIZEOF_ETH_HDR || packet->bytes > FRAME_MAX_BYTES ||
+        packet->first->bytes < SIZEOF_ETH_HDR) {
+        d->rx_dropped++;
+        free_buffers(dev, packet->first);
+        return;
+    }
+    struct pbuf *p = wrap(dev, packet);
+    NETIF_SET_CHECKSUM_CTRL(&d->netif, checks_to_do(&d->netif, packet, p));
+    if (d->netif.input(p, &d->netif) != ERR_OK)
+        pbuf_free(p);
+}
+
+/* --- Events ----------------------------------------------------------------------------------- */
+
+static void on_wake(struct netdev *dev)
+{
+    (void)dev;
+    net_wake();
+}
+
+static void on_link_changed(struct netdev *dev)
+{
+    struct device *d = dev->stack_data;
+
+    atomic_store(&d->link_changed, true);
+    net_wake();
+}
+
+static void follow_link(struct device *d)
+{
+    bool is_up = d->dev->link_is_up && !d->dev->is_broken;
+
+    if (d->dev->is_broken && !d->was_broken) {
+        d->was_broken = true;
+        log_error("%s: the device is broken: no network there", d->dev->name);
+    }
+    if (is_up == !!netif_is_link_up(&d->netif))
+        return;
+    log_info("%s: link %s", d->dev->name, is_up ? "up" : "down");
+    if (is_up)
+        netif_set_link_up(&d->netif);
+    else
+        netif_set_link_down(&d->netif);
 }
 
 unsigned net_device_poll(void)
 {
-    return 0;
+    unsigned count = 0;
+
+    for (struct device *d = devices; d; d = d->next) {
+        if (atomic_exchange(&d->link_changed, false))
+            follow_link(d);
+        if (d->dev->is_broken)
+            continue;
+        d->polls++;
+        count += d->dev->ops->poll(d->dev, POLL_BUDGET);
+        transmit_waiting(d);
+    }
+    return count;
 }
 
-void net_device_flush(void) {}
+void net_device_flush(void)
+{
+    for (struct device *d = devices; d; d = d->next) {
+        send_gathered(d);
+        if (d->needs_kick) {
+            d->needs_kick = false;
+            d->dev->ops->kick(d->dev);
+        }
+    }
+}
 
 bool net_device_has_output(void)
 {
+    for (struct device *d = devices; d; d = d->next) {
+        if (d->gathered.pbufs.nr_pbufs || d->needs_kick)
+            return true;
+    }
     return false;
 }
 
 bool net_device_listen(void)
 {
-    return true;
+    bool quiet = true;
+
+    for (struct device *d = devices; d; d = d->next) {
+        if (!d->dev->is_broken && !d->dev->ops->listen(d->dev))
+            quiet = false;
+    }
+    return quiet;
+}
+
+/* --- Life ------------------------------------------------------------------------------------- */
+
+static const struct netdev_stack stack = {
+    .wake = on_wake,
+    .receive = on_receive,
+    .transmitted = on_transmitted,
+    .link_changed = on_link_changed,
+};
+
+static err_t init_netif(struct netif *netif)
+{
+    struct device *d = netif->state;
+    u16_t checksums = NETIF_CHECKSUM_ENABLE_ALL;
+
+    netif->name[0] = 'e';
+    netif->name[1] = 't';
+    netif->hwaddr_len = ETH_HWADDR_LEN;
+    memcpy(netif->hwaddr, d->dev->mac, ETH_HWADDR_LEN);
+    netif->mtu = d->dev->mtu_bytes;
+    netif->mtu6 = d->dev->mtu_bytes;
+    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
+                   NETIF_FLAG_IGMP | NETIF_FLAG_MLD6;
+    if (d->dev->link_is_up)
+        netif->flags |= NETIF_FLAG_LINK_UP;
+    netif->output = etharp_output;
+    netif->output_ip6 = ethip6_output;
+    netif->linkoutput = link_output;
+    if (d->dev->features & NETDEV_TX_CHECKSUM)
+        checksums &= (u16_t) ~(NETIF_CHECKSUM_GEN_TCP | NETIF_CHECKSUM_GEN_UDP);
+    NETIF_SET_CHECKSUM_CTRL(netif, checksums);
+    return ERR_OK;
+}
+
+static int add(struct netdev *dev, struct device **link)
+{
+    struct device *d = net_memory_alloc_zeroed(1, sizeof(*d));
+
+    if (!d)
+        return -ENOMEM;
+    d->dev = dev;
+    netif_add(&d->netif, NULL, NULL, NULL, d, init_netif, ethernet_input);
+    *link = d;
+    netdev_attach(dev, &stack, d);
+    return 0;
+}
+
+int net_device_init(void)
+{
+    struct device **link = &devices;
+
+    while (*link)
+        link = &(*link)->next;
+    for (struct netdev *dev = netdev_first(); dev; dev = netdev_next(dev)) {
+        if (dev->stack)
+            continue;
+        int error = add(dev, link);
+        if (error)
+            return error;
+        link = &(*link)->next;
+    }
+    return 0;
+}
+
+struct netif *net_device_netif(const char *name)
+{
+    for (struct device *d = devices; d; d = d->next) {
+        if (strcmp(d->dev->name, name) == 0)
+            return &d->netif;
+    }
+    return NULL;
+}
+
+bool net_device_describe(const struct netif *netif, struct net_interface *out)
+{
+    for (const struct device *d = devices; d; d = d->next) {
+        if (&d->netif != netif)
+            continue;
+        strcpy(out->name, d->dev->name);
+        out->is_broken = d->dev->is_broken;
+        out->counts.rx_packets = d->dev->counts.rx_packets;
+        out->counts.rx_bytes = d->dev->counts.rx_bytes;
+        out->counts.rx_dropped = d->dev->counts.rx_dropped + d->rx_dropped;
+        out->counts.tx_packets = d->dev->counts.tx_packets;
+        out->counts.tx_bytes = d->dev->counts.tx_bytes;
+        out->counts.tx_dropped = d->tx_dropped;
+        out->counts.interrupts = d->dev->counts.interrupts;
+        out->counts.kicks = d->dev->counts.kicks;
+        out->counts.polls = d->polls;
+        return true;
+    }
+    return false;
 }

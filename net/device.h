@@ -10,7 +10,7 @@
 struct netif;
 struct net_interface;
 
-/* Makes an interface of each device that the kernel knows. -ENOMEM. */
+/* Makes an interface of each device that the kernel knows and that is none yet. -ENOMEM. */
 int net_device_init(void);
 /* Hands in what arrived, a bounded number of packets; returns how many events there were. */
 unsigned net_device_poll(void);
@@ -21,8 +21,9 @@ bool net_device_has_output(void);
 /* Turns interrupts on; false: something arrived in between. */
 bool net_device_listen(void);
 
-/* Is this one of ours (not loopback)? */
-bool net_device_is(const struct netif *netif);
-void net_device_describe(const struct netif *netif, struct net_interface *out);
+/* By its name, or NULL. */
+struct netif *net_device_netif(const char *name);
+/* Name, state and counts; false: not a device (loopback). */
+bool net_device_describe(const struct netif *netif, struct net_interface *out);
 
 #endif

@@ -21,4 +21,8 @@ int net_ip6_input_hook(struct pbuf *p, struct netif *in);
 #define LWIP_HOOK_IP4_INPUT net_ip4_input_hook
 #define LWIP_HOOK_IP6_INPUT net_ip6_input_hook
 
+/* net/interface.c: the gateway that the command line names, or NULL. */
+const ip6_addr_t *net_ip6_gateway(struct netif *netif, const ip6_addr_t *destination);
+#define LWIP_HOOK_ND6_GET_GW net_ip6_gateway
+
 #endif

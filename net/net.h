@@ -13,7 +13,8 @@
 
 /*
  * Starts the stack: the loopback interface lo, then each network device as the command line says
- * (net/config.h), and waits until each of them has an address, a bounded time (NET_START_WAIT_NS).
+ * (net/config.h), and waits until each of them has an address, a bounded time (NET_START_WAIT_NS
+ * in net/interface.h).
  * Called once, before main(), where the image holds the network. -ENOMEM. What an interface lacks
  * is a warning, no error.
  */

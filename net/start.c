@@ -1,13 +1,12 @@
 /*
  * net_start: the story of the network's beginning.
  */
-#include <errno.h>
-
 #include <lwip/init.h>
 #include <lwip/netif.h>
 
 #include "net/core.h"
 #include "net/device.h"
+#include "net/interface.h"
 #include "net/memory.h"
 #include "net/net.h"
 #include "net/random.h"
@@ -20,6 +19,12 @@ int net_start(void)
     lwip_init();                            /* and the loopback interface */
     NETIF_SET_CHECKSUM_CTRL(netif_list, 0); /* nothing falsifies what never leaves */
     int error = net_device_init();
+    if (!error)
+        error = net_thread_start(); /* runs when this thread gives up the lock */
+    if (!error) {
+        interface_configure(); /* what the command line says */
+        interface_wait();      /* a while, for addresses that come from elsewhere */
+    }
     net_unlock();
-    return error ? error : net_thread_start();
+    return error;
 }
