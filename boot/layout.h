@@ -43,6 +43,7 @@
 #define BOOT_CS 0x8
 
 #define SERIAL_PORT 0x3f8
+#define SERIAL_IRQ 4
 
 /*
  * The debug console (QEMU isa-debugcon) takes lines for the machine monitor: "console" when input

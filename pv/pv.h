@@ -228,13 +228,15 @@ void pv_port_write(uint16_t port, unsigned bytes, uint32_t value);
 enum pv_irq_trigger { PV_IRQ_EDGE, PV_IRQ_LEVEL_LOW, PV_IRQ_LEVEL_HIGH };
 
 /*
- * A device's interrupt as an event port: by the number of its line (a GSI as ACPI counts them), or
- * by an entry of its MSI-X table, which the hypervisor fills and unmasks; `bar` is the machine
- * address of the BAR that holds the table, as the device's configuration space has it. The
- * interrupt comes as soon as the device raises it (for MSI-X: has it enabled), even before the
- * call returns where events are unmasked.
+ * A device's interrupt as an event: by the number of its line (a GSI as ACPI counts them), or by an
+ * entry of its MSI-X table, which the hypervisor fills and unmasks; `bar` is the machine address of
+ * the BAR that holds the table, as the device's configuration space has it. *port is good for
+ * pv_irq_done and pv_irq_unbind. Devices may share a level-triggered line: a handler then sees
+ * events that are not its device's. The trigger that a line was first bound with stays. The
+ * interrupt comes as soon as the device raises it (for MSI-X: has it enabled), even before the call
+ * returns where events are unmasked.
  * -EINVAL: no such line, device or entry; -EBUSY, -EEXIST: bound already; -ENOSPC: no port or
- * vector left; -ENODEV, -ENOSYS, -EPERM: not on this machine, not for this domain.
+ * vector left; -ENODEV, -ENXIO, -ENOSYS, -EPERM: not on this machine, not for this domain.
  */
 int pv_irq_bind_gsi(unsigned gsi, enum pv_irq_trigger trigger, event_handler_t *fn, void *arg,
                     event_port_t *port);

@@ -140,11 +140,12 @@ def mismatch(text, patterns, absent):
 def suite(test_id, sentence, app, hosts=tuple(host_table.ALL), arguments=(), options=(),
           timeout=SUITE_TIMEOUT_S):
     """An image of in-guest tests. It learns the host's name as environment variable TEST_HOST.
-    options: a list, or a function that returns it when the test runs."""
+    options: a list, or a function of the host that returns it when the test runs."""
     def run(host):
         log = os.path.join(LOGS, f"{test_id}.{host}.log")
         status, text = parvus(host, app_image(app), arguments,
-                              [*(options() if callable(options) else options), "--append", f"env.TEST_HOST={host}"], timeout, log)
+                              [*(options(host) if callable(options) else options),
+                               "--append", f"env.TEST_HOST={host}"], timeout, log)
         return suite_results(test_id, status, text, log)
     register(test_id, sentence, hosts, run)
 

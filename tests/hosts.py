@@ -34,6 +34,21 @@ NESTED = {
 }
 OPTIONS = {**PVH, **MULTIBOOT, **GRUB, **XEN, **NESTED}
 
+# Devices for the in-guest tests of interrupts and PCI: a second serial port, and where there is PCI
+# two edu functions in one slot, a third one behind a bridge, and an NVMe controller.
+SERIAL_DEVICE = ("-chardev null,id=com2 -device isa-serial,index=1,chardev=com2",)
+PCI_DEVICES = ("-device edu,multifunction=on,addr=0x5.0", "-device edu,addr=0x5.1",
+               "-device pci-bridge,id=bridge,chassis_nr=1,addr=6", "-device edu,bus=bridge,addr=3",
+               "-device nvme,serial=1,addr=7")
+
+
+def devices(host):
+    """Options for those devices, as far as the host can have them."""
+    if host in NESTED or host == "xen-domu":
+        return []
+    return ["--qemu", " ".join(SERIAL_DEVICE if "microvm" in host else SERIAL_DEVICE + PCI_DEVICES)]
+
+
 # Where tests run that concern one loader or none: the fastest host that there always is.
 ONE = ["tcg-microvm"]
 ALL = list(OPTIONS)

@@ -20,7 +20,6 @@
 #define UART_MODEM_CONTROL (SERIAL_PORT + 4)
 #define UART_LINE_STATUS (SERIAL_PORT + 5)
 
-#define SERIAL_IRQ 4
 #define INTERRUPT_DATA_READY 0x01
 #define LINE_STATUS_DATA_READY 0x01
 #define LINE_STATUS_TRANSMITTER_EMPTY 0x20
@@ -87,7 +86,9 @@ int console_enable_interrupt(void)
     if (!port_is_there)
         return -ENODEV;
 
-    int error = ioapic_route_isa(SERIAL_IRQ, VECTOR_CONSOLE);
+    uint32_t flags;
+    unsigned int gsi = ioapic_isa_gsi(SERIAL_IRQ, &flags);
+    int error = ioapic_route(gsi, VECTOR_CONSOLE | flags);
 
     if (error)
         return error;

@@ -157,14 +157,43 @@ void cpu_init(void)
     enable_features();
 }
 
+/* Somebody had the bitmap: it no longer allows all ports but ours. */
+static int bitmap_was_changed;
+
+void cpu_use_port_bitmap(void)
+{
+    tss.io_bitmap[IO_BITMAP_BYTES] = 0xff;
+    for (unsigned int i = 0; i < sizeof(own_ports) / sizeof(own_ports[0]); i++) {
+        unsigned int first = own_ports[i].first, last = own_ports[i].last;
+
+        for (unsigned int at = first / 8; at <= last / 8; at++) {
+            unsigned int bits = 0xff;
+
+            if (at == first / 8)
+                bits &= 0xffu << first % 8;
+            if (at == last / 8)
+                bits &= 0xffu >> (7 - last % 8);
+            tss.io_bitmap[at] |= (uint8_t)bits;
+        }
+    }
+    tss.io_bitmap_offset = offsetof(__typeof__(tss), io_bitmap);
+}
+
+uint8_t *cpu_port_bitmap(void)
+{
+    bitmap_was_changed = 1;
+    return tss.io_bitmap;
+}
+
 void cpu_set_port_access(int allow)
 {
-    /* An offset beyond the limit: no port at all. */
-    tss.io_bitmap_offset = allow ? offsetof(__typeof__(tss), io_bitmap) : sizeof(tss);
-    if (!allow)
+    if (!allow) {
+        tss.io_bitmap_offset = sizeof(tss); /* beyond the limit: no port at all */
         return;
-    tss.io_bitmap[IO_BITMAP_BYTES] = 0xff;
-    for (unsigned int i = 0; i < sizeof(own_ports) / sizeof(own_ports[0]); i++)
-        for (unsigned int port = own_ports[i].first; port <= own_ports[i].last; port++)
-            tss.io_bitmap[port / 8] |= 1u << port % 8;
+    }
+    if (bitmap_was_changed) {
+        __builtin_memset(tss.io_bitmap, 0, IO_BITMAP_BYTES);
+        bitmap_was_changed = 0;
+    }
+    cpu_use_port_bitmap();
 }

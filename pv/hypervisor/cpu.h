@@ -81,8 +81,14 @@ static inline uint64_t frame_guest_rflags(uint64_t wanted)
 /* GDT, TSS, IDT and the SYSCALL registers of the boot CPU. */
 void cpu_init(void);
 
-/* Let ring 3 use exactly the I/O ports that the domain may (allow != 0), or none. */
+/* Let ring 3 use all the I/O ports that the domain may (allow != 0), or none. */
 void cpu_set_port_access(int allow);
+/*
+ * The bitmap by which the CPU allows ports (a clear bit allows), 8192 bytes, to be filled; in force
+ * with cpu_use_port_bitmap(), which adds the ports that are the hypervisor's own.
+ */
+uint8_t *cpu_port_bitmap(void);
+void cpu_use_port_bitmap(void);
 
 /* Wait for an interrupt and serve it; the only place where ring 0 takes interrupts. entry.S. */
 void cpu_wait(void);
@@ -179,6 +185,11 @@ static inline uint32_t cpu_inl(uint16_t port)
 static inline void cpu_outb(uint16_t port, uint8_t value)
 {
     __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline void cpu_outw(uint16_t port, uint16_t value)
+{
+    __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
 }
 
 static inline void cpu_outl(uint16_t port, uint32_t value)

@@ -141,6 +141,26 @@ trap_entry:
     jnz return_to_guest
     jmp restore
 
+/* Interrupts: out of ring 3, or out of cpu_wait(). */
+interrupt_entry:
+    pushq %rdi
+    pushq %rsi
+    pushq %rdx
+    pushq %rcx
+    pushq %rax
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    cld
+    movl FRAME_VECTOR(%rsp), %edi
+    call interrupt_handle
+    testb $3, FRAME_CS(%rsp)
+    jnz return_to_guest
+    leaq entry_halted(%rip), %rdx /* it was waited for, even where it came before HLT */
+    movq %rdx, FRAME_RIP(%rsp)
+    jmp restore
+
 /* One stub a vector: error code (the CPU pushes it for some), vector, then the common part. */
     .macro vector_stub number
     .balign 16
@@ -148,7 +168,11 @@ trap_entry:
     pushq $0
     .endif
     pushq $\number
+    .if \number < NR_EXCEPTIONS
     jmp trap_entry
+    .else
+    jmp interrupt_entry
+    .endif
     .endm
 
     .globl vector_stubs
@@ -163,13 +187,14 @@ vector_stubs:
     .noaltmacro
 
 /*
- * STI keeps interrupts away until HLT waits for them (SDM vol. 2B, STI). Where the host forgets that
- * between the two, trap_handle() goes on behind HLT.
+ * STI keeps interrupts away until HLT waits for them (SDM vol. 2B, STI). A VMRUN of QEMU's TCG does
+ * not load the interrupt shadow that #VMEXIT saved (AMD APM vol. 2, 15.21.5; QEMU 7.2,
+ * target/i386/tcg/sysemu/svm_helper.c), so a KVM on it lets one through between the two: then no
+ * other may come, and HLT must not wait for it. Hence each interrupt out of here goes on behind HLT.
  */
-    .globl cpu_wait, entry_halt, entry_halted
+    .globl cpu_wait
 cpu_wait:
     sti
-entry_halt:
     hlt
 entry_halted:
     cli

@@ -13,8 +13,6 @@
 extern const char entry_syscall[];                 /* where SYSCALL goes (LSTAR) */
 extern const char entry_breakpoint[];              /* vector 3 */
 extern const char entry_iretq[];                   /* the one IRETQ to the guest */
-extern const char entry_halt[];                    /* the HLT of cpu_wait() */
-extern const char entry_halted[];                  /* what follows it */
 extern const uint8_t vector_stubs[NR_VECTORS][16]; /* every vector's entry */
 extern struct cpu boot_cpu;                        /* the boot CPU's, above its stack */
 

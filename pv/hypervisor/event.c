@@ -1,6 +1,6 @@
 /*
- * See event.h. Channels lead from the hypervisor (VIRQs) or from the domain itself (IPIs, and
- * inter-domain channels with both ends here) to the domain's one vCPU.
+ * See event.h. Channels lead from the hypervisor (VIRQs), from devices (pirqs) or from the domain
+ * itself (IPIs, and inter-domain channels with both ends here) to the domain's one vCPU.
  */
 #include <stdint.h>
 #include <xen/xen.h>
@@ -10,6 +10,7 @@
 #include "pv/hypervisor/cpu.h"
 #include "pv/hypervisor/domain.h"
 #include "pv/hypervisor/hypercall.h"
+#include "pv/hypervisor/pirq.h"
 #include "pv/hypervisor/trap.h"
 
 #define NR_CHANNELS 1024
@@ -18,7 +19,10 @@
 struct channel {
     uint8_t status; /* EVTCHNSTAT_* */
     uint8_t virq;
-    uint16_t remote_port;
+    union {
+        uint16_t remote_port;
+        uint16_t pirq;
+    };
 };
 
 static struct channel channels[NR_CHANNELS];
@@ -55,7 +59,7 @@ static void mark_vcpu_pending(unsigned int port)
         info->evtchn_upcall_pending = 1;
 }
 
-static void set_pending(unsigned int port)
+void event_send_port(unsigned int port)
 {
     struct shared_info *shared = domain.shared_info;
 
@@ -67,7 +71,7 @@ static void set_pending(unsigned int port)
 void event_send_virq(unsigned int virq)
 {
     if (virq_port[virq])
-        set_pending(virq_port[virq]);
+        event_send_port(virq_port[virq]);
 }
 
 static int64_t allocate(uint8_t status)
@@ -93,6 +97,8 @@ static int64_t close_port(evtchn_port_t port)
 
     if (channel->status == EVTCHNSTAT_virq)
         virq_port[channel->virq] = 0;
+    if (channel->status == EVTCHNSTAT_pirq)
+        pirq_unbind(channel->pirq);
     if (channel->status == EVTCHNSTAT_interdomain)
         channels[channel->remote_port].status = EVTCHNSTAT_unbound;
     channel->status = EVTCHNSTAT_closed;
@@ -129,6 +135,24 @@ static int64_t bind_virq(struct evtchn_bind_virq *op)
     if (error)
         close_port(op->port);
     return error;
+}
+
+static int64_t bind_pirq(struct evtchn_bind_pirq *op)
+{
+    int64_t port = allocate(EVTCHNSTAT_pirq);
+
+    if (port < 0)
+        return port;
+
+    int64_t error = pirq_bind(op->pirq, (unsigned int)port);
+
+    if (error) {
+        channels[port].status = EVTCHNSTAT_closed;
+        return error;
+    }
+    channels[port].pirq = (uint16_t)op->pirq;
+    op->port = (evtchn_port_t)port;
+    return 0;
 }
 
 static int64_t bind_ipi(struct evtchn_bind_ipi *op)
@@ -173,7 +197,7 @@ static int64_t bind_interdomain(struct evtchn_bind_interdomain *op)
     channels[op->remote_port].remote_port = (uint16_t)port;
     op->local_port = (evtchn_port_t)port;
     /* Xen: the local end may have missed an event while it was unbound. */
-    set_pending((unsigned int)port);
+    event_send_port((unsigned int)port);
     return 0;
 }
 
@@ -183,10 +207,10 @@ static int64_t send(evtchn_port_t port)
         return -EINVAL;
     switch (channels[port].status) {
     case EVTCHNSTAT_interdomain:
-        set_pending(channels[port].remote_port);
+        event_send_port(channels[port].remote_port);
         return 0;
     case EVTCHNSTAT_ipi:
-        set_pending(port);
+        event_send_port(port);
         return 0;
     case EVTCHNSTAT_unbound: /* silently dropped, as in Xen */
         return 0;
@@ -208,6 +232,8 @@ static int64_t status(struct evtchn_status *op)
     op->vcpu = 0;
     if (channel->status == EVTCHNSTAT_virq)
         op->u.virq = channel->virq;
+    if (channel->status == EVTCHNSTAT_pirq)
+        op->u.pirq = channel->pirq;
     if (channel->status == EVTCHNSTAT_unbound)
         op->u.unbound.dom = DOMID_SELF;
     if (channel->status == EVTCHNSTAT_interdomain) {
@@ -261,6 +287,7 @@ int64_t hypercall_event_channel_op(uint64_t command, uint64_t arg)
 {
     union {
         struct evtchn_bind_virq bind_virq;
+        struct evtchn_bind_pirq bind_pirq;
         struct evtchn_bind_ipi bind_ipi;
         struct evtchn_alloc_unbound alloc_unbound;
         struct evtchn_bind_interdomain bind_interdomain;
@@ -273,6 +300,7 @@ int64_t hypercall_event_channel_op(uint64_t command, uint64_t arg)
     } op;
     static const uint8_t op_bytes[] = {
         [EVTCHNOP_bind_virq] = sizeof(op.bind_virq),
+        [EVTCHNOP_bind_pirq] = sizeof(op.bind_pirq),
         [EVTCHNOP_bind_ipi] = sizeof(op.bind_ipi),
         [EVTCHNOP_alloc_unbound] = sizeof(op.alloc_unbound),
         [EVTCHNOP_bind_interdomain] = sizeof(op.bind_interdomain),
@@ -293,6 +321,9 @@ int64_t hypercall_event_channel_op(uint64_t command, uint64_t arg)
     switch (command) {
     case EVTCHNOP_bind_virq:
         result = bind_virq(&op.bind_virq);
+        break;
+    case EVTCHNOP_bind_pirq:
+        result = bind_pirq(&op.bind_pirq);
         break;
     case EVTCHNOP_bind_ipi:
         result = bind_ipi(&op.bind_ipi);

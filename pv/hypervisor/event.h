@@ -9,6 +9,9 @@
 /* Raise a virtual interrupt (VIRQ_*); nothing happens where the guest has not bound it. */
 void event_send_virq(unsigned int virq);
 
+/* Raise an event at a port that is open. */
+void event_send_port(unsigned int port);
+
 /* Whether a port's pending bit is set. */
 int event_is_pending(unsigned int port);
 int event_is_port(uint64_t port);

@@ -12,7 +12,8 @@
 #define PTE_ADDRESS 0x000ffffffffff000ul
 #define DATA_PAGE (PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX)
 #define LARGE_PAGE 0x200000ul
-#define DIRECT_MAP_LIMIT (512ul << 30) /* one L3 table */
+#define DIRECT_MAP_LIMIT (511ul << 30) /* one L3 table, but for the window */
+#define WINDOW_INDEX 511ul             /* its L3 entry */
 #define EARLY_LIMIT (4ul << 30)        /* what the boot code's L2 tables reach */
 
 /* linker script */
@@ -51,6 +52,45 @@ void memory_map(uint64_t start, uint64_t end, int uncached)
         if (!(*entry & PTE_P))
             *entry = addr | DATA_PAGE | PTE_PS | (uncached ? PTE_PCD : 0);
     }
+}
+
+uint64_t memory_address_limit(void)
+{
+    static uint64_t limit;
+
+    if (!limit) {
+        uint32_t r[4];
+
+        cpu_cpuid(0x80000008, 0, r); /* SDM vol. 2, CPUID: physical address bits */
+        limit = 1ul << (r[0] & 0xff);
+    }
+    return limit;
+}
+
+int memory_is_device(uint64_t start, uint64_t bytes)
+{
+    uint64_t last = start + bytes - 1;
+
+    if (last < start || last >= memory_address_limit())
+        return 0;
+    for (uint64_t n = start >> PAGE_SHIFT; n <= last >> PAGE_SHIFT; n++) {
+        if (memory_is_interrupt_controller(n << PAGE_SHIFT))
+            return 0;
+        if (n < frame_limit && frame_table[n] != FIXED_IO)
+            return 0;
+    }
+    return 1;
+}
+
+void *memory_window(uint64_t addr)
+{
+    static uint64_t window_l2[512] __attribute__((aligned(4096)));
+    char *window = machine_to_virtual(WINDOW_INDEX << 30);
+
+    boot_l3[WINDOW_INDEX] = virtual_to_machine(window_l2) | PTE_P | PTE_RW | PTE_A;
+    window_l2[0] = (addr & -LARGE_PAGE) | DATA_PAGE | PTE_PS | PTE_PCD;
+    cpu_invlpg((uint64_t)window);
+    return window + addr % LARGE_PAGE;
 }
 
 const void *boot_map(uint64_t addr, uint64_t bytes)

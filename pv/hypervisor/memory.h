@@ -71,6 +71,24 @@ void *memory_take(uint64_t bytes);
 /* Make the range readable through machine_to_virtual(); for devices `uncached`. */
 void memory_map(uint64_t start, uint64_t end, int uncached);
 
+/* The machine's addresses end here: what the CPU can address. */
+uint64_t memory_address_limit(void);
+
+/* The interrupt controllers' addresses, which the hypervisor keeps to itself. */
+static inline int memory_is_interrupt_controller(uint64_t addr)
+{
+    return addr >= 0xfec00000 && addr < 0xfef00000;
+}
+
+/* Whether the range is neither RAM, nor the hypervisor's, nor an interrupt controller's. */
+int memory_is_device(uint64_t start, uint64_t bytes);
+
+/*
+ * An address of device memory anywhere, uncached, until the next call: good to the end of its 2 MiB
+ * of machine addresses.
+ */
+void *memory_window(uint64_t addr);
+
 /* Protect the hypervisor's own text and read-only data, drop the boot code's map at 0. */
 void memory_protect(void);
 

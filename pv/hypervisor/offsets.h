@@ -44,7 +44,8 @@
 #define VECTOR_TIMER 0x30
 #define VECTOR_CONSOLE 0x31
 #define VECTOR_SPURIOUS 0x3f
-#define NR_VECTORS 64
+#define VECTOR_PIRQ 0x40 /* the first of those for the domain's physical interrupts */
+#define NR_VECTORS 128
 
 #define NR_HYPERCALLS 56
 #define HYPERCALL_IRET 23 /* __HYPERVISOR_iret */

@@ -9,40 +9,19 @@
 
 int pagetable_enforce_wx;
 
-static uint64_t machine_address_limit(void)
-{
-    static uint64_t limit;
-
-    if (!limit) {
-        uint32_t r[4];
-
-        cpu_cpuid(0x80000008, 0, r); /* SDM vol. 2, CPUID: physical address bits */
-        limit = 1ul << (r[0] & 0xff);
-    }
-    return limit;
-}
-
 /* Frames that have no word in frame_table are device memory, if the CPU can address them. */
 static int get_io(uint64_t entry)
 {
-    if ((entry & PTE_ADDRESS) >= machine_address_limit())
+    if ((entry & PTE_ADDRESS) >= memory_address_limit())
         return -EINVAL;
     return entry & PTE_NX || !pagetable_enforce_wx ? 0 : -EINVAL;
-}
-
-/* The frames of the interrupt controllers, which the hypervisor keeps to itself. */
-static int is_interrupt_controller(uint64_t entry)
-{
-    uint64_t addr = entry & PTE_ADDRESS;
-
-    return addr >= 0xfec00000 && addr < 0xfef00000;
 }
 
 static int get_fixed(uint64_t entry, uint32_t word)
 {
     switch (word) {
     case FIXED_IO:
-        return is_interrupt_controller(entry) ? -EPERM : get_io(entry);
+        return memory_is_interrupt_controller(entry & PTE_ADDRESS) ? -EPERM : get_io(entry);
     case FIXED_SHARED:
         return entry & PTE_NX || !pagetable_enforce_wx ? 0 : -EINVAL;
     default:
@@ -67,7 +46,7 @@ static int get_outside(uint64_t entry)
 
     if (frame.n < frame_limit)
         return get_fixed(entry, frame_table[frame.n]);
-    return is_interrupt_controller(entry) ? -EPERM : get_io(entry);
+    return memory_is_interrupt_controller(entry & PTE_ADDRESS) ? -EPERM : get_io(entry);
 }
 
 static int get_l1_entry_other(uint64_t entry)

@@ -5,12 +5,14 @@
 #include <xen/xen.h>
 #include "pv/hypervisor/trap.h"
 #include "pv/abi.h"
+#include "pv/hypervisor/apic.h"
 #include "pv/hypervisor/console.h"
 #include "pv/hypervisor/domain.h"
 #include "pv/hypervisor/entry.h"
 #include "pv/hypervisor/hypercall.h"
 #include "pv/hypervisor/hypercall_page.h"
 #include "pv/hypervisor/m2p.h"
+#include "pv/hypervisor/pirq.h"
 #include "pv/hypervisor/shutdown.h"
 #include "pv/hypervisor/timer.h"
 
@@ -185,31 +187,24 @@ static void handle_own_exception(struct frame *frame)
     shutdown_hypervisor_fault(frame);
 }
 
-/*
- * An interrupt between the STI and the HLT of cpu_wait() is what HLT was to wait for: no other may
- * come. None should (SDM vol. 2B, STI), but a VMRUN of QEMU's TCG does not load the interrupt
- * shadow that #VMEXIT saved (AMD APM vol. 2, 15.21.5; QEMU 7.2,
- * target/i386/tcg/sysemu/svm_helper.c), so a KVM on it lets one through.
- */
-static void skip_halt(struct frame *frame)
-{
-    if (frame->rip == (uint64_t)entry_halt)
-        frame->rip = (uint64_t)entry_halted;
-}
-
 void trap_handle(struct frame *frame)
 {
-    skip_halt(frame);
-    if (frame->vector == VECTOR_TIMER)
-        timer_interrupt();
-    else if (frame->vector == VECTOR_CONSOLE)
-        console_interrupt();
-    else if (frame->vector >= NR_EXCEPTIONS)
-        return; /* spurious: no end of interrupt (SDM vol. 3A, 11.9) */
-    else if (frame_is_guest(frame))
+    if (frame_is_guest(frame))
         handle_guest_exception(frame);
     else
         handle_own_exception(frame);
+}
+
+void interrupt_handle(unsigned int vector)
+{
+    if (vector >= VECTOR_PIRQ)
+        pirq_interrupt(vector);
+    else if (vector == VECTOR_TIMER)
+        timer_interrupt();
+    else if (vector == VECTOR_CONSOLE)
+        console_interrupt();
+    else if (vector != VECTOR_SPURIOUS) /* which has no end (SDM vol. 3A, 11.9) */
+        apic_eoi();                     /* nobody's: a device that the guest told so */
 }
 
 /* xen.h, set_trap_table: entries up to one with a null address; a null pointer clears all. */

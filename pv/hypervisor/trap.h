@@ -22,7 +22,9 @@ void trap_enter_guest(struct frame *frame, uint64_t rip, int flags, const uint64
 /* Deliver an exception by the guest's trap table; without an entry there the domain crashes. */
 void trap_deliver(struct frame *frame, unsigned int vector, uint64_t error_code);
 
-/* Every exception and interrupt, from entry.S. */
+/* Every exception, from entry.S. */
 void trap_handle(struct frame *frame);
+/* Every interrupt, likewise. */
+void interrupt_handle(unsigned int vector);
 
 #endif

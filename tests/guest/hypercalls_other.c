@@ -1,6 +1,6 @@
 /*
  * The other hypercalls misused: traps and callbacks, segments, timers, vcpu_op, console, memory,
- * version, devices.
+ * version.
  */
 #include "tests/guest/hypercall.h"
 
@@ -9,7 +9,6 @@
 #include <xen/callback.h>
 #include <xen/features.h>
 #include <xen/memory.h>
-#include <xen/physdev.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
 
@@ -308,19 +307,4 @@ TEST(version_read_only, "What the hypervisor writes goes only where the guest co
     uint64_t before = table[300];
     CHECK_EQ(xen_version(XENVER_extraversion, &table[300]), -XEN_EFAULT);
     CHECK_EQ(*(const volatile uint64_t *)&table[300], before);
-}
-
-/* --- physdev_op ----------------------------------------------------------------------------- */
-
-TEST(physdev_bad, "An I/O privilege level beyond 3, bad pointers and unknown commands are refused.")
-{
-    struct physdev_set_iopl iopl = {.iopl = 4};
-
-    CHECK_EQ(hypercall(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, address_of(&iopl), 0, 0, 0),
-             -XEN_EINVAL);
-    CHECK_EQ(hypercall(__HYPERVISOR_physdev_op, 99, address_of(&iopl), 0, 0, 0), -XEN_ENOSYS);
-    for (const struct bad_pointer *bad = bad_pointers; bad->name; bad++)
-        if (!CHECK_EQ(hypercall(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, bad->address, 0, 0, 0),
-                      -XEN_EFAULT))
-            FAIL("%s", bad->name);
 }

@@ -43,7 +43,7 @@ def tree():
 
 
 suite("posix", "What programs expect of POSIX holds in the guest.", app="posix",
-      options=lambda: ["--initrd", f"{tree()}.tar"])
+      options=lambda _: ["--initrd", f"{tree()}.tar"])
 
 FLAGS = ["-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-I", ROOT]
 
