@@ -9,11 +9,10 @@ import sys
 import tempfile
 import time
 
-from parvuslib import images, qemu
-from parvuslib.main import make_parser
+from parvuslib import images
 
 from .plot import bars
-from .trace import Trace
+from .trace import Trace, qemu_command
 
 FLOOR = os.path.join(os.path.dirname(os.path.realpath(__file__)), "floor.S")
 MEMORY = "64M"  # where instructions are counted
@@ -68,14 +67,6 @@ def measure(quick):
     }
 
 
-def command(path, *options):
-    """QEMU's command line for an image on microvm without KVM."""
-    parsed = make_parser().parse_args(["run", "--accel", "tcg", *options, path])
-    parsed.arguments = []
-    with images.Files() as files:  # PVH needs no files
-        return qemu.command_line(parsed, images.Image(path), files)
-
-
 def symbols(elf):
     listing = subprocess.run(["nm", elf], capture_output=True, text=True, check=True).stdout
     return {words[2]: int(words[0], 16) for words in map(str.split, listing.splitlines())
@@ -94,7 +85,7 @@ def count_boot(image, folder):
     """Instructions from power-on to the beginning of each phase and to the last hypercall, which is
     the exit; how often each hypercall was made; and instructions by function."""
     tables = {"image": symbols(image.debug), "guest": symbols(image.guest)}
-    trace = Trace(command(image.path, "--icount", "--mem", MEMORY), folder)
+    trace = Trace(qemu_command(image.path, ["--icount", "--mem", MEMORY]), folder)
     counts = {}
     for name, file, symbol in PHASES:
         if symbol not in tables[file]:
@@ -155,7 +146,7 @@ def build_floor(folder):
 def time_starts(paths, runs):
     """For each image the median time from starting QEMU to the first byte on the console, in ms. The
     images take turns, so that whatever else the machine does meets all of them."""
-    commands = [command(path) for path in paths]
+    commands = [qemu_command(path, []) for path in paths]
     times = [[] for _ in paths]
     for _ in range(runs):
         for arguments, taken in zip(commands, times):

@@ -12,11 +12,11 @@ import subprocess
 import sys
 import tempfile
 
-from parvuslib import images, qemu
-from parvuslib.main import make_parser
+from parvuslib import images
 
 from . import profile
 from .lines import lines
+from .trace import qemu_command
 
 TIMEOUT_S = 900
 INSTRUCTIONS, NANOSECONDS = "instructions", "ns"
@@ -29,7 +29,6 @@ HOSTS = [
     ("Parvus on this KVM", NANOSECONDS, ["--accel", "kvm", "--machine", "q35"]),
     ("Parvus on KVM on emulated SVM", NANOSECONDS, ["--accel", "nested", "--machine", "q35"]),
 ]
-PROFILE_OPTIONS = ["--accel", "tcg", "--icount"]  # microvm: the log has no firmware in it
 
 BATCHES = [2 ** power for power in range(10)]
 SHOWN_BATCHES = (1, 8, 64, 512)  # in the tables; the JSON file and the plot have all
@@ -93,10 +92,7 @@ def code_symbols(elf):
 
 def profile_of(image, figure, operations, folder):
     """Instructions per operation in each ring and in each function, the most expensive first."""
-    parsed = make_parser().parse_args(["run", *PROFILE_OPTIONS, image.path])
-    parsed.arguments = ["--trace", figure]
-    with images.Files() as files:  # PVH needs no files
-        command = qemu.command_line(parsed, image, files)
+    command = qemu_command(image.path, ["--icount"], ["--trace", figure])
     symbols = sorted(code_symbols(image.guest) + code_symbols(image.debug))
     mark = next(address for address, name in symbols if name == "bench_trace_mark")
     rings, functions = [0, 0], collections.Counter()

@@ -7,10 +7,20 @@ twice: QEMU says when it went back to before one, which the log then holds again
 import collections
 import os
 import re
+import shlex
 import subprocess
+
+from parvuslib import images
 
 TIMEOUT_S = 600
 LINE = re.compile(rb"Trace [0-9]+: \S+ \[[0-9a-f]+/([0-9a-f]+)/|(rewound execution|Stopped execution)")
+
+
+def qemu_command(path, options, arguments=()):
+    """QEMU's command line for an image, without KVM and booted by PVH, which needs no other files."""
+    command = [os.path.join(images.ROOT, "tools", "parvus"), "run", "--dry-run", "--accel", "tcg",
+               *options, path, *(["--", *arguments] if arguments else [])]
+    return shlex.split(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 class Trace:
