@@ -1,0 +1,32 @@
+"""tools/bench."""
+import json
+import os
+
+from framework import BUILD, command, test
+
+
+@test("bench-hello", "A benchmark writes its files, also when nobody reads its tables.")
+def check_bench():
+    path = os.path.join(BUILD, "bench", "hello.json")
+    if os.path.exists(path):
+        os.remove(path)
+    status, output = command(["sh", "-c", "{ tools/bench --quick hello; echo status $? >&2; } | true"])
+    assert (status, output) == (0, "status 0\n"), output
+    with open(path, encoding="utf-8") as file:
+        assert json.load(file)["instructions_to_exit"] > 0
+
+
+@test("bench-promises", "The promised numbers of instructions hold; they are the same in every run.")
+def check_promises():
+    status, output = command(["tools/bench", "--quick", "pvbench"])
+    assert status == 0, output
+    with open(os.path.join(BUILD, "bench", "pvbench.json"), encoding="utf-8") as file:
+        results = json.load(file)
+    costs = {name: figure.get("value") for name, figure in results["hosts"]["Parvus"]["figures"].items()}
+    ring_0 = {name: split["ring 0"] for name, split in results["profiles"].items()}
+    for what, cost, most in [
+            ("a hypercall", costs["call.null"], 60), ("of it in ring 0", ring_0["call.null"], 40),
+            ("a clock read", costs["clock.page"], 40), ("of it in ring 0", ring_0["clock.page"], 0),
+            *((f"{change} in a batch", costs[f"pte.{change}.mmu_update.512"], 40)
+              for change in ("set", "remap", "clear"))]:
+        assert cost <= most, f"{what}: {cost} instructions, more than {most}"
