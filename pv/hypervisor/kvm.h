@@ -1,7 +1,13 @@
 /*
  * What KVM offers its guests, and this hypervisor takes. Linux: Documentation/virt/kvm/x86/
- * cpuid.rst and msr.rst. Not taken, hence never enabled: asynchronous page faults (their delivery
- * as an exception would have to be hidden from the guest). Ring 0.
+ * cpuid.rst and msr.rst. Ring 0.
+ *
+ * Not taken, hence never enabled:
+ *   asynchronous page faults: their delivery as an exception would have to be hidden from the
+ * guest; hypercalls (vmcall, vmmcall; hypercalls.rst): those for other CPUs have nobody to be for,
+ * and the MSR of the wall clock tells as much as KVM_HC_CLOCK_PAIRING; MSR_KVM_POLL_CONTROL,
+ * polling here before HLT: the guest's idle loop polls, in ring 3, where events show without an
+ * exit (kernel/sched.c), and for less time than the host does after it.
  */
 #ifndef HYPERVISOR_KVM_H
 #define HYPERVISOR_KVM_H
