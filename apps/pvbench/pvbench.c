@@ -72,6 +72,7 @@ int main(int argc, char **argv)
     bench_memory();
     bench_clock();
     bench_events(hz);
+    bench_interrupts();
     bench_threads();
     printf("{\"end\": true}\n");
     return 0;

@@ -14,6 +14,7 @@ void bench_pagetable(void);  /* pte.*: page-table updates, one by one and in bat
 void bench_memory(void);     /* vm.*, heap.*: the kernel's and libc's use of them */
 void bench_clock(void);      /* clock.* */
 void bench_events(uint64_t tsc_hz); /* event.*, timer.* */
+void bench_interrupts(void);        /* irq.* */
 void bench_threads(void);           /* thread.* */
 
 #endif

@@ -21,12 +21,15 @@ from .trace import qemu_command
 TIMEOUT_S = 900
 INSTRUCTIONS, NANOSECONDS = "instructions", "ns"
 
+# A device that interrupts: a second serial port.
+DEVICE = ["--qemu", "-chardev null,id=com2 -device isa-serial,index=1,chardev=com2"]
+
 # Host, what its figures are, and the options of `tools/parvus run`. q35 has a clock that a guest may
 # read (the ACPI PM timer).
 HOSTS = [
-    ("Parvus", INSTRUCTIONS, ["--accel", "tcg", "--machine", "q35", "--icount"]),
-    ("Xen 4.17", INSTRUCTIONS, ["--machine", "xen", "--icount", "--mem", "128M"]),
-    ("Parvus on this KVM", NANOSECONDS, ["--accel", "kvm", "--machine", "q35"]),
+    ("Parvus", INSTRUCTIONS, ["--accel", "tcg", "--machine", "q35", "--icount", *DEVICE]),
+    ("Xen 4.17", INSTRUCTIONS, ["--machine", "xen", "--icount", "--mem", "128M", *DEVICE]),
+    ("Parvus on this KVM", NANOSECONDS, ["--accel", "kvm", "--machine", "q35", *DEVICE]),
     ("Parvus on KVM on emulated SVM", NANOSECONDS, ["--accel", "nested", "--machine", "q35"]),
 ]
 
@@ -36,7 +39,7 @@ CHANGES = ("set", "remap", "clear")
 
 # Figures whose instructions are followed one by one, to say whose they are.
 PROFILES = ("call.null", "clock.page", "fsbase.hypercall", "trap.page_fault", "event.send",
-            "thread.switch", *(f"pte.{change}.mmu_update.{batch}" for change in CHANGES
+            "irq.round", "thread.switch", *(f"pte.{change}.mmu_update.{batch}" for change in CHANGES
                                for batch in (1, 512)))
 NR_FUNCTIONS, NR_SHOWN = 8, 4  # kept for each, and of those in the table
 RING_0_FROM = 1 << 63  # the guest lives in the lower half of the address space, all of it in ring 3
@@ -92,7 +95,7 @@ def code_symbols(elf):
 
 def profile_of(image, figure, operations, folder):
     """Instructions per operation in each ring and in each function, the most expensive first."""
-    command = qemu_command(image.path, ["--icount"], ["--trace", figure])
+    command = qemu_command(image.path, ["--icount", *DEVICE], ["--trace", figure])
     symbols = sorted(code_symbols(image.guest) + code_symbols(image.debug))
     mark = next(address for address, name in symbols if name == "bench_trace_mark")
     rings, functions = [0, 0], collections.Counter()
