@@ -99,7 +99,7 @@ LINK_HYPERVISOR = $(LINK_COMMON) -no-pie
 
 # Our own code is compiled for size, except for these, which run on every hypercall, event, lock and
 # switch, or copy much at boot (for size, copies are made byte by byte).
-FAST_SOURCES := pv/hypervisor/callback.c pv/hypervisor/domain_build.c pv/hypervisor/event.c \
+FAST_SOURCES := pv/hypervisor/apic.c pv/hypervisor/callback.c pv/hypervisor/domain_build.c pv/hypervisor/event.c \
     pv/hypervisor/hypercall.c pv/hypervisor/mmu_op.c pv/hypervisor/pagetable.c pv/hypervisor/pirq.c \
     pv/hypervisor/trap.c pv/clock.c pv/events.c pv/mmu.c kernel/dma.c kernel/page.c kernel/pagetable.c \
     kernel/sched.c kernel/sync.c kernel/virtio/net.c kernel/virtio/vq.c libc-glue/time.c

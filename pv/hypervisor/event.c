@@ -48,7 +48,9 @@ int event_is_pending(unsigned int port)
 /* The guest may change these words on another CPU at the same time: atomic, as in Xen. */
 static int test_and_set(xen_ulong_t *word, unsigned int bit)
 {
-    return __atomic_fetch_or(word, 1ul << bit, __ATOMIC_SEQ_CST) >> bit & 1;
+    uint64_t mask = 1ul << bit % 64;
+
+    return (__atomic_fetch_or(word, mask, __ATOMIC_SEQ_CST) & mask) != 0; /* one BTS */
 }
 
 static void mark_vcpu_pending(unsigned int port)
@@ -357,9 +359,6 @@ int64_t hypercall_event_channel_op(uint64_t command, uint64_t arg)
 
 void event_deliver(void)
 {
-    struct vcpu_info *info = this_cpu()->vcpu_info;
-
-    if (!info->evtchn_upcall_pending || info->evtchn_upcall_mask || !this_vcpu()->event_callback)
-        return;
-    trap_enter_guest(guest_frame(), this_vcpu()->event_callback, TRAP_MASKS_EVENTS, NULL);
+    if (this_vcpu()->event_callback)
+        trap_enter_event(guest_frame(), this_vcpu()->event_callback);
 }

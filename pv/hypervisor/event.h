@@ -17,8 +17,8 @@ int event_is_pending(unsigned int port);
 int event_is_port(uint64_t port);
 
 /*
- * Make the guest's frame enter its event callback, when an upcall is pending and not masked.
- * Called on the way out of ring 0.
+ * Make the guest's frame enter its event callback, if it has one. Called on the way out of ring 0
+ * when an upcall is pending and not masked.
  */
 void event_deliver(void);
 

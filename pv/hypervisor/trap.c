@@ -36,12 +36,13 @@ enum {
 extern const struct fixup fixups_start[], fixups_end[]; /* linker script */
 
 /*
- * Write the guest's frame below *rsp and move that down. Written straight through, as it is in the
- * way of every event; an address that could not be written is in CR2.
+ * Write the guest's frame below *rsp and move that down; mask: whether events are masked. Written
+ * straight through, as it is in the way of every event; an address that could not be written is in
+ * CR2.
  */
-static int push_frame(const struct frame *frame, uint64_t *rsp, const uint64_t *error_code)
+static inline __attribute__((always_inline)) int
+push_frame(const struct frame *frame, uint64_t *rsp, const uint64_t *error_code, uint8_t mask)
 {
-    uint64_t mask = this_cpu()->vcpu_info->evtchn_upcall_mask;
     uint64_t rflags = mask ? frame->rflags & ~(uint64_t)RFLAGS_IF : frame->rflags | RFLAGS_IF;
     uint64_t bytes = error_code ? 8 * 8 : 7 * 8;
     uint64_t to = (*rsp & ~15ul) - bytes;
@@ -65,7 +66,8 @@ static int push_frame(const struct frame *frame, uint64_t *rsp, const uint64_t *
     return error;
 }
 
-static void enter(struct frame *frame, uint64_t rip, uint64_t rsp, int masks_events)
+static inline __attribute__((always_inline)) void enter(struct frame *frame, uint64_t rip,
+                                                        uint64_t rsp, int masks_events)
 {
     frame->rip = rip;
     frame->rsp = rsp;
@@ -77,7 +79,7 @@ static void enter(struct frame *frame, uint64_t rip, uint64_t rsp, int masks_eve
 }
 
 /* The guest's stack has overflowed: tell it on its other one. */
-static void enter_on_fault_stack(struct frame *frame)
+static __attribute__((cold, noinline)) void enter_on_fault_stack(struct frame *frame)
 {
     const struct vcpu *vcpu = this_vcpu();
     const struct trap_info *handler = &vcpu->traps[VECTOR_DOUBLE_FAULT];
@@ -86,7 +88,7 @@ static void enter_on_fault_stack(struct frame *frame)
     if (!(domain.features & PARVUS_FEATURE_FAULT_STACK) || !handler->address || !rsp)
         shutdown_crash(frame, "its stack cannot be written (rsp %#lx)", frame->rsp);
     this_cpu()->vcpu_info->arch.cr2 = cpu_read_cr2();
-    if (push_frame(frame, &rsp, &error_code))
+    if (push_frame(frame, &rsp, &error_code, this_cpu()->vcpu_info->evtchn_upcall_mask))
         shutdown_crash(frame, "neither its stack (rsp %#lx) nor its fault stack can be written",
                        frame->rsp);
     enter(frame, handler->address, rsp, 1);
@@ -96,10 +98,20 @@ void trap_enter_guest(struct frame *frame, uint64_t rip, int flags, const uint64
 {
     uint64_t rsp = frame->rsp - RED_ZONE_BYTES;
 
-    if (push_frame(frame, &rsp, error_code))
+    if (push_frame(frame, &rsp, error_code, this_cpu()->vcpu_info->evtchn_upcall_mask))
         enter_on_fault_stack(frame);
     else
         enter(frame, rip, rsp, flags & TRAP_MASKS_EVENTS);
+}
+
+void trap_enter_event(struct frame *frame, uint64_t rip)
+{
+    uint64_t rsp = frame->rsp - RED_ZONE_BYTES;
+
+    if (push_frame(frame, &rsp, NULL, 0))
+        enter_on_fault_stack(frame);
+    else
+        enter(frame, rip, rsp, 1);
 }
 
 void trap_deliver(struct frame *frame, unsigned int vector, uint64_t error_code)

@@ -19,6 +19,9 @@ enum {
  */
 void trap_enter_guest(struct frame *frame, uint64_t rip, int flags, const uint64_t *error_code);
 
+/* The same for an event, out of a guest that has events unmasked: the short way. */
+void trap_enter_event(struct frame *frame, uint64_t rip);
+
 /* Deliver an exception by the guest's trap table; without an entry there the domain crashes. */
 void trap_deliver(struct frame *frame, unsigned int vector, uint64_t error_code);
 
