@@ -47,6 +47,8 @@ enum {
 #define MSIX_TABLE_SIZE 0x7ff
 #define MSIX_BIR 0x7
 
+#define INTX_USERS 32
+
 /* --- Configuration space -------------------------------------------------------------------- */
 
 static uint16_t select(const struct pci_function *f, unsigned offset)
@@ -244,6 +246,15 @@ int pci_bar(const struct pci_function *f, unsigned index, struct pci_bar *out)
     return 0;
 }
 
+/* Where a BAR is, whatever it is; unlike pci_bar it does not disturb the device. */
+static maddr_t bar_start(const struct pci_function *f, unsigned index)
+{
+    uint32_t low = pci_read32(f, BAR0 + 4 * index);
+    uint64_t high = (low & BAR_TYPE) == BAR_64BIT ? pci_read32(f, BAR0 + 4 * index + 4) : 0;
+
+    return (maddr_t){high << 32 | (low & ~0xfu)};
+}
+
 int pci_map_bar(const struct pci_function *f, unsigned index, uint64_t offset, size_t bytes,
                 const char *name, volatile void **out)
 {
@@ -270,16 +281,13 @@ int pci_msix_bind(const struct pci_function *f, unsigned entry, event_handler_t 
                   event_port_t *port)
 {
     unsigned at = pci_capability(f, PCI_CAPABILITY_MSIX, 0);
-    struct pci_bar bar;
 
     if (entry >= pci_msix_entries(f))
         return -EINVAL;
-    int error = pci_bar(f, pci_read32(f, at + MSIX_TABLE) & MSIX_BIR, &bar);
-    if (error)
-        return error;
+    maddr_t bar = bar_start(f, pci_read32(f, at + MSIX_TABLE) & MSIX_BIR);
     /* The hypervisor reaches the table only where the device decodes memory. */
     pci_command(f, PCI_COMMAND_MEMORY, 0);
-    return pv_irq_bind_msix(f->segment, f->bus, f->devfn, bar.start, entry, fn, arg, port);
+    return pv_irq_bind_msix(f->segment, f->bus, f->devfn, bar, entry, fn, arg, port);
 }
 
 void pci_msix_enable(const struct pci_function *f, bool enable)
@@ -294,14 +302,52 @@ void pci_msix_enable(const struct pci_function *f, bool enable)
     pci_write16(f, at + MSIX_CONTROL, enable ? control | MSIX_ENABLE : control);
 }
 
+/* Functions whose drivers use their lines. */
+static const struct pci_function *users[INTX_USERS];
+
+static bool is_user(const struct pci_function *f)
+{
+    for (unsigned i = 0; i < INTX_USERS; i++)
+        if (users[i] && users[i]->bus == f->bus && users[i]->devfn == f->devfn)
+            return true;
+    return false;
+}
+
+static int silence_neighbour(const struct pci_function *f, void *user)
+{
+    if (pci_read8(f, INTERRUPT_PIN) && !is_user(f) &&
+        pci_read8(f, INTERRUPT_LINE) == pci_read8(user, INTERRUPT_LINE))
+        pci_command(f, PCI_COMMAND_NO_INTX, 0);
+    return 0;
+}
+
 int pci_intx_bind(const struct pci_function *f, event_handler_t *fn, void *arg, event_port_t *port)
 {
     uint8_t pin = pci_read8(f, INTERRUPT_PIN), line = pci_read8(f, INTERRUPT_LINE);
+    unsigned user = 0;
 
     /* 255: connected to nothing (PCI 3.0, 6.2.4). Firmware writes the legacy IRQ, which is the
      * number of an I/O APIC's input as well. */
     if (!pin || !line || line == 0xff)
         return -ENODEV;
+    while (user < INTX_USERS && users[user])
+        user++;
+    if (user == INTX_USERS)
+        return -ENOSPC;
+    /* A device without a driver could hold the line for good. */
+    pci_scan(silence_neighbour, (void *)(uintptr_t)f);
     pci_command(f, 0, PCI_COMMAND_NO_INTX);
-    return pv_irq_bind_gsi(line, PV_IRQ_LEVEL_LOW, fn, arg, port);
+    int error = pv_irq_bind_gsi(line, PV_IRQ_LEVEL_LOW, fn, arg, port);
+    if (!error)
+        users[user] = f;
+    return error;
+}
+
+int pci_intx_unbind(const struct pci_function *f, event_port_t port)
+{
+    for (unsigned i = 0; i < INTX_USERS; i++)
+        if (users[i] == f)
+            users[i] = NULL;
+    pci_command(f, PCI_COMMAND_NO_INTX, 0);
+    return pv_irq_unbind(port);
 }

@@ -81,8 +81,12 @@ int pci_msix_bind(const struct pci_function *f, unsigned entry, event_handler_t 
 /* After the entries are bound. Enabling turns INTx off. */
 void pci_msix_enable(const struct pci_function *f, bool enable);
 
-/* The function's INTx line, level-triggered (pv_irq_bind_gsi): the handler must cope with events
- * of other devices, and ends with pv_irq_done. -ENODEV: it has none. */
+/*
+ * The function's INTx line, level-triggered (pv_irq_bind_gsi): the handler must cope with events of
+ * other devices, and ends with pv_irq_done. Functions that share it and have no driver lose their
+ * INTx. *f must stay where it is until pci_intx_unbind. -ENODEV: it has none.
+ */
 int pci_intx_bind(const struct pci_function *f, event_handler_t *fn, void *arg, event_port_t *port);
+int pci_intx_unbind(const struct pci_function *f, event_port_t port);
 
 #endif

@@ -262,8 +262,10 @@ static void unbind(struct virtio_device *dev)
             pv_irq_unbind(dev->queues[i].port);
         dev->queues[i].port = 0;
     }
-    if (p->port)
+    if (p->port && p->has_msix)
         pv_irq_unbind(p->port);
+    else if (p->port)
+        pci_intx_unbind(&p->function, p->port);
     p->port = 0;
     if (p->has_msix)
         pci_msix_enable(&p->function, false);
@@ -272,6 +274,8 @@ static void unbind(struct virtio_device *dev)
 static int bind_msix(struct virtio_device *dev)
 {
     struct pci *p = pci_of(dev);
+    p->has_msix = true;
+
     int error = pci_msix_bind(&p->function, 0, msix_config, dev, &p->port);
 
     for (unsigned i = 0; i < dev->nr_queues && !error; i++) {
@@ -281,7 +285,6 @@ static int bind_msix(struct virtio_device *dev)
     }
     if (error)
         return error;
-    p->has_msix = true;
     pci_msix_enable(&p->function, true);
     return set_vector(dev, CONFIG_VECTOR, 0);
 }

@@ -199,7 +199,7 @@ TEST_WHERE(irq_level, "A level-triggered line comes once, and again when it is d
         device_wait(&edu.events);
     }
     CHECK_EQ(edu.events.count, before + 200);
-    CHECK_OK(pv_irq_unbind(edu.port));
+    CHECK_OK(pci_intx_unbind(&edu.f, edu.port));
     edu_raise(&edu);
     device_settle();
     CHECK_EQ(edu.events.count, before + 200);
@@ -225,16 +225,39 @@ TEST_WHERE(irq_shared, "Devices that share a line each see their interrupts.", n
             while (edus[k].registers[EDU_STATUS / 4] && device_wait(&edus[k].events))
                 ;
     }
-    CHECK_OK(pv_irq_unbind(edus[0].port));
-    CHECK_EQ(pv_irq_unbind(edus[0].port), -EINVAL);
+    CHECK_OK(pci_intx_unbind(&edus[0].f, edus[0].port));
+    CHECK_EQ(pci_intx_unbind(&edus[0].f, edus[0].port), -EINVAL);
     unsigned before = edus[0].events.count;
     edu_raise(&edus[1]);
     while (edus[1].registers[EDU_STATUS / 4] && device_wait(&edus[1].events))
         ;
     CHECK_EQ(edus[0].events.count, before);
-    CHECK_OK(pv_irq_unbind(edus[1].port));
+    CHECK_OK(pci_intx_unbind(&edus[1].f, edus[1].port));
     edu_close(&edus[0]);
     edu_close(&edus[1]);
+}
+
+TEST_WHERE(irq_neighbour, "A device without a driver does not hold the line of one that has one.",
+           needs_edu)
+{
+    struct edu edu, neighbour;
+
+    REQUIRE(edu_open(&edu, 0) && edu_open(&neighbour, 1));
+    pci_command(&neighbour.f, 0, PCI_COMMAND_NO_INTX); /* as at reset */
+    edu_raise(&neighbour);
+    edu.events.served = edu_acknowledge;
+    REQUIRE_OK(pci_intx_bind(&edu.f, device_event, &edu.events, &edu.port));
+    device_settle();
+    CHECK_EQ(edu.events.count, 0);
+    for (unsigned i = 0; i < 10 && !test_has_failed(); i++) {
+        edu_raise(&edu);
+        device_wait(&edu.events);
+    }
+    CHECK_EQ(edu.events.count, 10);
+    CHECK_OK(pci_intx_unbind(&edu.f, edu.port));
+    neighbour.registers[EDU_ACKNOWLEDGE / 4] = UINT32_MAX;
+    edu_close(&edu);
+    edu_close(&neighbour);
 }
 
 static bool edu_dma(struct edu *edu, uint64_t from, uint64_t to, uint32_t command)
@@ -265,7 +288,7 @@ TEST_WHERE(irq_dma, "A device behind a bridge reads and writes memory at its mac
     if (edu_dma(&edu, dma_address(from).n, EDU_BUFFER, 0) &&
         edu_dma(&edu, EDU_BUFFER, dma_address(to).n, EDU_DMA_TO_MEMORY))
         CHECK_EQ(memcmp(from, to, EDU_DMA_BYTES), 0);
-    CHECK_OK(pv_irq_unbind(edu.port));
+    CHECK_OK(pci_intx_unbind(&edu.f, edu.port));
     edu_close(&edu);
     dma_page_free(from);
     dma_page_free(to);
@@ -453,7 +476,7 @@ TEST_WHERE(irq_intx_fallback, "The same controller interrupts by its line, with 
     nvme_enable(&nvme, true);
     for (unsigned i = 0; i < 100 && !test_has_failed(); i++)
         nvme_identify(&nvme);
-    CHECK_OK(pv_irq_unbind(nvme.port));
+    CHECK_OK(pci_intx_unbind(&nvme.f, nvme.port));
     nvme_close(&nvme);
 }
 
