@@ -1,6 +1,7 @@
 """How tests are declared (in tests/host/*.py) and what running one of them does.
 
     @test("id", "Sentence.")            a function on this machine; raises on failure
+    @test("id", "Sentence.", hosts=...) the same for each of these hosts
     boot("id", "Sentence.", ...)        an application on hosts, with what to expect of it
     suite("id", "Sentence.", app=...)   an image of in-guest tests; counts each of them
 
@@ -60,13 +61,19 @@ def jobs(pattern):
     return sorted(found, key=lambda job: (job.host not in host_table.SLOW, job.host))
 
 
-def test(test_id, sentence):
-    """Decorates a function without parameters, or with one: a scratch folder of its own."""
+def test(test_id, sentence, hosts=(host_table.LOCAL,)):
+    """Decorates a function whose parameters, if any, are `folder`, a scratch folder of its own, and
+    `host`."""
     def decorate(function):
-        def run(_):
-            arguments = [scratch(test_id)] if function.__code__.co_argcount else []
+        names = function.__code__.co_varnames[:function.__code__.co_argcount]
+
+        def run(host):
+            values = {"host": host}
+            if "folder" in names:
+                values["folder"] = scratch(test_id if host == host_table.LOCAL
+                                           else f"{test_id}.{host}")
             try:
-                function(*arguments)
+                function(**{name: values[name] for name in names})
             except Skip as reason:
                 return [Result(test_id, SKIPPED, str(reason))]
             except AssertionError as error:
@@ -76,7 +83,7 @@ def test(test_id, sentence):
                 where = f"{os.path.basename(line.tb_frame.f_code.co_filename)}:{line.tb_lineno}"
                 return [Result(test_id, FAILED, f"{where}: {error}")]
             return [Result(test_id, PASSED)]
-        register(test_id, sentence, [host_table.LOCAL], run)
+        register(test_id, sentence, hosts, run)
         return function
     return decorate
 
