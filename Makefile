@@ -202,7 +202,7 @@ $(HYPERVISOR_IMAGE): $(HYPERVISOR_IMAGE).debug
 
 # Every folder of apps/ and the in-guest tests, then the folder that APP names by path; that one
 # takes the place of an application of the same name.
-APP_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard apps/*/*.c tests/guest/*.c tests/net/*.c tests/netdev/*.c tests/posix/*.c))))
+APP_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard apps/*/*.c tests/blkdev/*.c tests/guest/*.c tests/net/*.c tests/netdev/*.c tests/posix/*.c))))
 ifneq ($(filter apps/$(APP),$(APP_FOLDERS)),)
 APP_NAME := $(APP)
 else ifneq ($(wildcard $(APP)/*.c $(APP)/app.mk),)

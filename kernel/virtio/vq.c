@@ -100,7 +100,8 @@ int vq_create(struct vq *vq, const struct vq_options *options)
     unsigned entries = options->entries;
     size_t bytes = 0;
 
-    *vq = (struct vq){.entries = entries, .event_idx = options->event_idx};
+    *vq = (struct vq){
+        .entries = entries, .nr_tables = options->tables, .event_idx = options->event_idx};
     if (!entries || entries > VQ_MAX_ENTRIES || (entries & (entries - 1)) ||
         options->tables > VQ_MAX_ENTRIES)
         return -EINVAL;

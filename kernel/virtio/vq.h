@@ -43,6 +43,7 @@ struct vq_slot;
 
 struct vq {
     unsigned entries;
+    unsigned nr_tables;
     bool event_idx;
     maddr_t descriptors_at, available_at, used_at; /* what the device is told */
 

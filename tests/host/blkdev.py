@@ -1,0 +1,61 @@
+"""Disks (tests/blkdev/): what the guest reads is what we wrote, and the other way round."""
+import os
+import struct
+
+import hosts
+from framework import FAILED, LOGS, BOOT_TIMEOUT_S, Result, app_image, parvus, register, scratch, suite_results
+
+SECTOR_BYTES = 512
+NR_SECTORS = 16384
+WRITTEN = 0x5A5A000000000000
+# What the guest wrote for good (tests/blkdev/main.c): the large transfer and the threads' parts.
+AFTERWARDS = [range(1024, 1024 + 5000), range(8192, 8192 + 24 * 64)]
+KEPT = [range(0, 64), range(14336, NR_SECTORS)]
+
+MMIO = ["tcg-microvm", "kvm-microvm"]
+PCI = ["tcg-q35", "tcg-pc", "xen-dom0"]
+
+
+def contents(sectors, base=0):
+    return b"".join(struct.pack("<Q", base + sector) * (SECTOR_BYTES // 8) for sector in sectors)
+
+
+def device(host, path, options, drive=""):
+    name = "virtio-blk-device" if host in MMIO else "virtio-blk-pci,disable-legacy=on"
+    before = "-global virtio-mmio.force-legacy=false " if host in MMIO else ""
+    return ["--qemu", f"{before}-drive if=none,id=d,format=raw,file={path},discard=unmap{drive} "
+                      f"-device {name},drive=d{options}"]
+
+
+def problem(file, is_written):
+    """What is wrong with the disk afterwards, or None."""
+    parts = [(sectors, 0) for sectors in KEPT]
+    parts += [(sectors, WRITTEN if is_written else 0) for sectors in AFTERWARDS]
+    for sectors, base in parts:
+        file.seek(sectors.start * SECTOR_BYTES)
+        if file.read(len(sectors) * SECTOR_BYTES) != contents(sectors, base):
+            return f"sectors {sectors.start} to {sectors.stop} are not as they should be"
+    return None
+
+
+def disk(test_id, sentence, where, options="", drive="", tests=("blkdev",)):
+    def run(host):
+        path = os.path.join(scratch(f"{test_id}.{host}"), "disk")
+        with open(path, "wb") as file:
+            file.write(contents(range(NR_SECTORS)))
+        log = os.path.join(LOGS, f"{test_id}.{host}.log")
+        status, text = parvus(host, app_image("blkdev"), tests, device(host, path, options, drive),
+                              BOOT_TIMEOUT_S, log)
+        results = suite_results(test_id, status, text, log)
+        with open(path, "rb") as file:
+            wrong = problem(file, is_written="blkdev" in tests)
+        return results + ([Result(test_id, FAILED, wrong, log)] if wrong else [])
+    register(test_id, sentence, where, run)
+
+
+disk("disk", "A disk is read, written, flushed and discarded.", MMIO + PCI, ",serial=parvus-1")
+disk("disk-intx", "So it is by a device that has no MSI-X.", PCI, ",vectors=0")
+disk("disk-plain", "So it is by one without indirect descriptors, with few of them and few segments.",
+     hosts.ONE, ",indirect_desc=off,event_idx=off,queue-size=16,seg-max-adjust=on")
+disk("disk-read-only", "A read-only disk stays as it is.", hosts.ONE, drive=",read-only=on",
+     tests=("blkdev_reads", "blkdev_bounds", "readonly"))
