@@ -30,6 +30,12 @@ def parse_seconds(text):
     return float(text)
 
 
+class Join(argparse.Action):
+    """Of an option that is given several times: all of its texts, in a row."""
+    def __call__(self, parser, namespace, value, option=None):
+        setattr(namespace, self.dest, f"{getattr(namespace, self.dest)} {value}".strip())
+
+
 def make_parser():
     parser = argparse.ArgumentParser(prog="tools/parvus", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", metavar="run|symbolize", required=True)
@@ -66,8 +72,9 @@ def make_parser():
                      help="a disk, once for each: a file with its raw contents, or a block device")
     run.add_argument("--share", metavar="DIR", help="not supported yet")
     run.add_argument("--initrd", metavar="FILE", help="files for the guest: a tar or cpio (newc) archive")
-    run.add_argument("--append", default="", metavar="TEXT",
-                     help="parameters of the system, such as log=info or env.NAME=value")
+    run.add_argument("--append", default="", action=Join, metavar="TEXT",
+                     help="parameters of the system, such as log=info or env.NAME=value; several "
+                          "times: all of them")
     run.add_argument("--timeout", type=parse_seconds, metavar="S",
                      help="end the run after S seconds with status 124")
     run.add_argument("--icount", action="store_true",
