@@ -8,6 +8,7 @@
 
 #include <sys/cdefs.h>
 
+#define TIOCOUTQ 0x5411 /* int *: bytes of a stream that the peer has not got yet */
 #define FIONREAD 0x541b /* int *: bytes that can be read */
 #define FIONBIO 0x5421  /* int *: whether not to block (O_NONBLOCK) */
 #define FIONCLEX 0x5450

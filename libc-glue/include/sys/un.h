@@ -1,0 +1,14 @@
+/*
+ * Addresses of AF_UNIX sockets, which here have none: socketpair() makes the only ones.
+ */
+#ifndef _SYS_UN_H
+#define _SYS_UN_H
+
+#include <sys/socket.h>
+
+struct sockaddr_un {
+    sa_family_t sun_family;
+    char sun_path[108];
+};
+
+#endif

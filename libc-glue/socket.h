@@ -1,0 +1,48 @@
+/*
+ * Internet sockets as files: the inside of the files socket*.c.
+ */
+#ifndef LIBC_GLUE_SOCKET_H
+#define LIBC_GLUE_SOCKET_H
+
+#include <sys/socket.h>
+
+#include "libc-glue/file.h"
+#include "net/socket.h"
+
+struct socket {
+    struct file file; /* first */
+    struct net_socket *net;
+    int family, type, protocol;
+    _Atomic uint64_t receive_timeout_ns, send_timeout_ns; /* 0: none */
+    atomic_bool wants_packet_info;                        /* IP_PKTINFO, IPV6_RECVPKTINFO */
+    atomic_bool reuse_port;                               /* SO_REUSEPORT, of a stream */
+};
+
+/* The socket that fd names, with a reference to its file. -EBADF, -ENOTSOCK. */
+int socket_get(int fd, struct socket **out);
+static inline void socket_put(struct socket *s)
+{
+    file_put(&s->file);
+}
+
+/* Until when a call with these flags (MSG_DONTWAIT) waits. */
+uint64_t socket_receive_deadline(const struct socket *s, int flags);
+uint64_t socket_send_deadline(const struct socket *s, int flags);
+
+/* libc-glue/socket_transfer.c: behind read and write, too. */
+ssize_t socket_send(struct socket *s, const struct msghdr *message, int flags);
+ssize_t socket_receive(struct socket *s, struct msghdr *message, int flags);
+
+/* --- Addresses (libc-glue/socket_address.c) -----------------------------------------------------
+ */
+
+/* -EINVAL: too short; -EAFNOSUPPORT: not of this family. */
+int socket_address_in(int family, const struct sockaddr *address, socklen_t bytes,
+                      struct net_address *out);
+/* What fits of it; its whole length. */
+socklen_t socket_address_out(const struct net_address *address, void *to, socklen_t room);
+/* To where accept and its like store one: *bytes is the room, then the length. Neither, if `to` is
+ * NULL. */
+int socket_address_return(const struct net_address *address, struct sockaddr *to, socklen_t *bytes);
+
+#endif
