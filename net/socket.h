@@ -60,7 +60,7 @@ int net_socket_shutdown(struct net_socket *s, bool receive, bool send);
 #define NET_MSG_PEEK 1     /* receive: leave it there */
 #define NET_MSG_WAIT_ALL 2 /* receive, stream: until all spans are full */
 #define NET_MSG_MORE 4     /* send: more follows at once */
-#define NET_MSG_TRUNCATE 8 /* receive, datagram: return its full length */
+#define NET_MSG_TRUNCATE 8 /* receive, datagram: return its full length; stream: drop the bytes */
 
 /* Bytes sent: of a stream, what fits until the deadline; of a datagram, all. `to` may be NULL. */
 long net_socket_send(struct net_socket *s, const struct net_span *spans, unsigned nr_spans,

@@ -92,9 +92,12 @@ static void on_error(void *arg, err_t error)
     if (!s)
         return;
     s->stream.pcb = NULL;
-    if (error != ERR_CLSD)
-        s->error = error == ERR_RST && s->stream.state == STREAM_CONNECTING ? ECONNREFUSED
-                                                                            : -socket_errno(error);
+    if (error == ERR_RST && s->stream.state == STREAM_CONNECTING)
+        s->error = ECONNREFUSED;
+    else if (error == ERR_RST && s->stream.ended) /* it had closed, and we wrote: as on Linux */
+        s->error = EPIPE;
+    else if (error != ERR_CLSD)
+        s->error = -socket_errno(error);
     s->stream.state = STREAM_ENDED;
     socket_update(s, NET_READABLE | NET_WRITABLE);
 }
@@ -319,6 +322,8 @@ static int stream_accept(struct net_socket *listener, uint64_t deadline_ns, stru
         int error = socket_wait(listener, deadline_ns);
         if (error)
             return error;
+        if (listener->stream.state != STREAM_LISTENING)
+            return -EINVAL;
     }
     if (!listener->stream.accept_first)
         socket_update(listener, 0);
@@ -410,6 +415,14 @@ static void stream_close(struct net_socket *s)
 
 static int stream_shutdown(struct net_socket *s, bool receive, bool send)
 {
+    if (s->stream.state == STREAM_LISTENING) { /* as on Linux: it listens no more */
+        if (receive) {
+            close_listener(s);
+            s->stream.state = STREAM_NEW;
+            socket_update(s, NET_READABLE);
+        }
+        return 0;
+    }
     if (s->stream.state != STREAM_CONNECTED)
         return -ENOTCONN;
     if (receive) {
@@ -502,10 +515,7 @@ static int send_error(struct net_socket *s)
         return socket_take_error(s);
     if (s->stream.state == STREAM_CONNECTED && s->stream.pcb && !s->send_shut)
         return 0;
-    if (s->stream.state == STREAM_CONNECTING)
-        return -EAGAIN;
-    return s->stream.state == STREAM_CONNECTED || s->stream.state == STREAM_ENDED ? -EPIPE
-                                                                                  : -ENOTCONN;
+    return s->stream.state == STREAM_CONNECTING ? -EAGAIN : -EPIPE; /* never connected, too */
 }
 
 /* Copies what fits now. Returns how much, or -ENOBUFS. */
@@ -537,7 +547,7 @@ static void push(struct net_socket *s, unsigned flags)
 {
     struct tcp_pcb *pcb = s->stream.pcb;
 
-    if (!pcb)
+    if (!pcb || s->stream.state != STREAM_CONNECTED)
         return;
     if ((s->cork || (flags & NET_MSG_MORE)) && pcb->snd_lbb - pcb->snd_nxt < pcb->mss)
         return;
@@ -584,7 +594,7 @@ static long stream_send(struct net_socket *s, const struct net_span *spans, unsi
     if (nr_spans == 0)
         error = send_error(s);
     push(s, flags);
-    if (s->stream.pcb && !has_room(s->stream.pcb))
+    if (s->stream.pcb && s->stream.state == STREAM_CONNECTED && !has_room(s->stream.pcb))
         socket_update(s, 0);
     return sent > 0 ? sent : error;
 }
@@ -615,7 +625,7 @@ static void peek_at(const struct net_socket *s, char *to, size_t bytes, size_t s
     }
 }
 
-/* Takes as many bytes, which are there, off the queue. */
+/* Takes as many bytes, which are there, off the queue; to NULL: throws them away. */
 static void take(struct net_socket *s, char *to, size_t bytes)
 {
     s->unread_bytes -= bytes;
@@ -623,8 +633,10 @@ static void take(struct net_socket *s, char *to, size_t bytes)
         struct pbuf *p = s->stream.first;
         size_t part = p->len < bytes ? p->len : bytes;
 
-        memcpy(to, p->payload, part);
-        to += part;
+        if (to) {
+            memcpy(to, p->payload, part);
+            to += part;
+        }
         bytes -= part;
         if (part < p->len) {
             p->payload = (char *)p->payload + part;
@@ -642,7 +654,7 @@ static void take(struct net_socket *s, char *to, size_t bytes)
 
 /* What is there now, at most what spans hold behind their first `done` bytes; returns how much. */
 static size_t read_some(struct net_socket *s, const struct net_span *spans, unsigned nr_spans,
-                        size_t done, bool peek)
+                        size_t done, unsigned flags)
 {
     size_t start = done, there = s->unread_bytes;
 
@@ -652,10 +664,11 @@ static size_t read_some(struct net_socket *s, const struct net_span *spans, unsi
             continue;
         }
         size_t part = spans[i].bytes - done < there ? spans[i].bytes - done : there;
-        if (peek)
-            peek_at(s, (char *)spans[i].data + done, part, s->unread_bytes - there);
-        else
-            take(s, (char *)spans[i].data + done, part);
+        char *to = flags & NET_MSG_TRUNCATE ? NULL : (char *)spans[i].data + done;
+        if (!(flags & NET_MSG_PEEK))
+            take(s, to, part);
+        else if (to)
+            peek_at(s, to, part, s->unread_bytes - there);
         there -= part;
         start += part;
         done = 0;
@@ -689,12 +702,12 @@ static long stream_receive(struct net_socket *s, const struct net_span *spans, u
     }
     for (;;) {
         if (s->unread_bytes > 0) {
-            size_t before = done;
-            done = read_some(s, spans, nr_spans, done, peek);
+            size_t before = peek ? 0 : done;
+            done = read_some(s, spans, nr_spans, before, flags);
             if (!peek)
                 received(s, done - before);
         }
-        if (done == wanted || (done > 0 && (peek || !(flags & NET_MSG_WAIT_ALL))))
+        if (done == wanted || (done > 0 && !(flags & NET_MSG_WAIT_ALL)))
             break;
         if (has_ended(s)) {
             if (done == 0)
@@ -763,7 +776,8 @@ static int stream_set_option(struct net_socket *s, enum net_option option, int v
     case NET_OPTION_REUSE_ADDRESS:
         set_flag(pcb, SOF_REUSEADDR, value);
         return 0;
-    case NET_OPTION_BROADCAST:
+    case NET_OPTION_BROADCAST: /* means nothing, but is remembered */
+        set_flag(pcb, SOF_BROADCAST, value);
         return 0;
     case NET_OPTION_KEEP_ALIVE:
         set_flag(pcb, SOF_KEEPALIVE, value);
@@ -844,7 +858,7 @@ static int stream_get_option(struct net_socket *s, enum net_option option, int *
         *value = pcb && ip_get_option(pcb, SOF_REUSEADDR) != 0;
         return 0;
     case NET_OPTION_BROADCAST:
-        *value = 0;
+        *value = pcb && ip_get_option(pcb, SOF_BROADCAST) != 0;
         return 0;
     case NET_OPTION_KEEP_ALIVE:
         *value = pcb && ip_get_option(pcb, SOF_KEEPALIVE) != 0;
