@@ -135,9 +135,9 @@ SOURCES_lwip := $(patsubst %,$(DEPS)/lwip/src/%.c, \
     core/ipv4/ip4_frag core/ipv6/ethip6 core/ipv6/icmp6 core/ipv6/inet6 core/ipv6/ip6 \
     core/ipv6/ip6_addr core/ipv6/ip6_frag core/ipv6/mld6 core/ipv6/nd6 netif/ethernet)
 # An image has all of the C library's glue, so that it comes before what newlib has instead, but
-# for the sockets: the files that include the network's headers, application.c apart.
+# for the sockets: the files that include their headers or the network's, application.c apart.
 SOURCES_sockets := $(filter-out libc-glue/application.c, \
-    $(shell grep -l '^#include "net/' $(SOURCES_libc-glue) 2>/dev/null))
+    $(shell grep -lE '^#include ("(net/|libc-glue/socket\.h)|<netdb\.h>)' $(SOURCES_libc-glue) 2>/dev/null))
 GUEST_OBJECTS := $(call objects,$(SOURCES_kernel) $(filter-out $(SOURCES_sockets),$(SOURCES_libc-glue)))
 SOCKET_OBJECTS := $(call objects,$(SOURCES_sockets))
 NET_OBJECTS := $(call objects,$(SOURCES_net)) $(SOURCES_lwip:$(DEPS)/lwip/src/%.c=$(B)/net/lwip/%.o)
