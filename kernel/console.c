@@ -1,8 +1,9 @@
 /*
- * The console: output straight to the hypervisor (or its tool stack), input by its event.
+ * The application's console: output straight to the hypervisor (or its tool stack) and input by its
+ * event, or a device.
  *
- * Callers: see kernel/console.h. Ring 3. Locks: none for output; input_lock protects everything
- * about input.
+ * Callers: see kernel/console.h. Ring 3. Locks: a device has its own for output; input_lock
+ * protects everything about input. `device` does not change after boot.
  */
 #include "kernel/console.h"
 
@@ -10,6 +11,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernel/cmdline.h"
+#include "kernel/log.h"
 #include "kernel/sync.h"
 #include "pv/pv.h"
 
@@ -20,9 +23,33 @@ static char input[64]; /* taken from the hypervisor, not read yet */
 static int input_first, input_count;
 static bool bound, ended;
 
+static struct console_device *attached, *device; /* the one there is, and the one in use */
+
+void console_attach(struct console_device *found)
+{
+    if (!attached)
+        attached = found;
+}
+
+void console_init(void)
+{
+    const char *wanted = cmdline_get("console");
+
+    if (!wanted)
+        return;
+    if (strcmp(wanted, "virtio") != 0)
+        log_warn("console=%s: there is only console=virtio; the hypervisor's is used", wanted);
+    else if (!attached)
+        log_warn("console=virtio: there is no such device; the hypervisor's is used");
+    else
+        device = attached;
+}
+
 void console_write(const char *text, size_t bytes)
 {
-    pv_console_write(text, bytes);
+    size_t done = device ? device->write(device, text, bytes) : 0;
+
+    pv_console_write(text + done, bytes - done); /* rather there than nowhere */
 }
 
 static void input_event(void *unused)
@@ -49,14 +76,15 @@ static int refill(void)
 
     if (input_count || ended)
         return 0;
-    if (!bound) {
+    if (!bound && !device) {
         bound = true;
         if (pv_console_bind(input_event, NULL, &port)) {
             ended = true; /* no console input for this domain: end of input */
             return 0;
         }
     }
-    int count = pv_console_read(input, sizeof(input));
+    int count =
+        device ? device->read(device, input, sizeof(input)) : pv_console_read(input, sizeof(input));
     if (count < 0)
         return count;
     input_first = 0;

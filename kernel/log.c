@@ -7,8 +7,8 @@
 
 #include <stdarg.h>
 
-#include "kernel/console.h"
 #include "kernel/format.h"
+#include "pv/pv.h"
 
 enum log_level log_level = LOG_LEVEL_WARN;
 
@@ -25,5 +25,5 @@ void log_write(enum log_level level, const char *format, ...)
     if (length > (int)sizeof(line) - 1)
         length = sizeof(line) - 1;
     line[length++] = '\n'; /* in place of the NUL */
-    console_write(line, (size_t)length);
+    pv_console_write(line, (size_t)length);
 }

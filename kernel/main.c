@@ -6,6 +6,7 @@
 #include "kernel/application.h"
 #include "kernel/clock.h"
 #include "kernel/cmdline.h"
+#include "kernel/console.h"
 #include "kernel/exit.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
@@ -25,6 +26,7 @@ static void *main_thread(void *unused)
 
     (void)unused;
     virtio_init();
+    console_init();
     cmdline_argv(argv);
     cmdline_envp(envp);
     kernel_exit(application_main(argc, argv, envp));

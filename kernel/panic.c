@@ -10,7 +10,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "kernel/console.h"
 #include "kernel/format.h"
 #include "kernel/sched.h"
 
@@ -31,7 +30,7 @@ static void print(const char *format, ...)
     va_end(args);
     if (length > (int)sizeof(line) - 1)
         length = sizeof(line) - 1;
-    console_write(line, (size_t)length);
+    pv_console_write(line, (size_t)length);
 }
 
 static void print_registers(const struct trap_frame *f)

@@ -35,10 +35,12 @@
 #define RESET_TRIES 1000
 #define CONFIG_TRIES 100
 
-extern const struct virtio_driver virtio_blk_driver, virtio_net_driver, virtio_rng_driver;
+extern const struct virtio_driver virtio_blk_driver, virtio_console_driver, virtio_net_driver,
+    virtio_rng_driver;
 
 static const struct virtio_driver *const drivers[] = {
     &virtio_blk_driver,
+    &virtio_console_driver,
     &virtio_net_driver,
     &virtio_rng_driver,
 };
