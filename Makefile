@@ -217,12 +217,15 @@ APP_IMAGE := $(B)/apps/$(APP_NAME)/$(APP_NAME).img
 
 # Warnings are errors in our own applications only.
 # app.mk of an application's folder may set APP_SOURCES (default: *.c and *.S of the folder),
-# APP_CFLAGS and APP_LDLIBS; APP_FOLDER is the folder's path. tests/ may reach into the kernel's headers.
+# APP_CFLAGS and APP_LDLIBS; APP_INITRD, a folder whose contents are packed as its initrd; APP_RUN,
+# options of tools/parvus run that hold where none are given. APP_FOLDER is the folder's path. tests/ may reach into the kernel's headers.
 # $(call app_variables,NAME,FOLDER)
 define app_variables
 APP_SOURCES :=
 APP_CFLAGS := $(if $(filter tests/%,$(2)),-I.)
 APP_LDLIBS :=
+APP_INITRD :=
+APP_RUN :=
 APP_FOLDER := $(2)
 -include $(2)/app.mk
 SOURCES_app-$(1) := $$(or $$(APP_SOURCES),$$(sort $$(wildcard $(2)/*.c $(2)/*.S)))
@@ -230,6 +233,8 @@ FLAGS_app-$(1) = $$(FLAGS_app) $(if $(filter /%,$(2)),-ffile-prefix-map=$(2)/=) 
     $(if $(filter apps/% tests/%,$(2)),,-Wno-error -Wno-extra) $$(CFLAGS_app-$(1))
 CFLAGS_app-$(1) := $$(APP_CFLAGS)
 LDLIBS_app-$(1) := $$(APP_LDLIBS)
+INITRD_app-$(1) := $$(APP_INITRD)
+RUN_app-$(1) := $$(if $$(APP_INITRD),--initrd $(1).initrd )$$(APP_RUN)
 endef
 
 # An application's object: below its output folder, by its path in the application's folder (or,
@@ -271,11 +276,24 @@ $(B)/apps/$(1)/$(1).img: $(B)/apps/$(1)/$(1).img.debug
 	$$(say) IMAGE $$@
 	$$(strip_image)
 
+# Packed anew each time, but only what differs counts: names may be any.
+$(B)/apps/$(1)/$(1).initrd: FORCE
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)tar --create --file $$@.new --format=gnu --sort=name --owner=0 --group=0 --numeric-owner \
+	    --directory $$(INITRD_app-$(1)) .
+	$$(Q)if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
+
+# What tools/parvus run adds to its options.
+$(B)/apps/$(1)/$(1).run: FORCE
+	$$(call stamp,$$(RUN_app-$(1)))
+
+FILES_app-$(1) := $(B)/apps/$(1)/$(1).run $$(if $$(INITRD_app-$(1)),$(B)/apps/$(1)/$(1).initrd)
+
 $(B)/apps/$(1)/$(1).iso: $(B)/apps/$(1)/$(1).img $(B)/apps/$(1)/$(1).stripped.elf \
-    $(HYPERVISOR_IMAGE) tools/iso $(PACKAGES_TEST)
+    $(HYPERVISOR_IMAGE) tools/iso $(PACKAGES_TEST) $$(FILES_app-$(1))
 	$$(say) ISO $$@
-	$$(Q)tools/iso --output $$@ $(B)/apps/$(1)/$(1).img $(HYPERVISOR_IMAGE) \
-	    $(B)/apps/$(1)/$(1).stripped.elf
+	$$(Q)tools/iso --output $$@ $$(if $$(INITRD_app-$(1)),--initrd $(B)/apps/$(1)/$(1).initrd) \
+	    $(B)/apps/$(1)/$(1).img $(HYPERVISOR_IMAGE) $(B)/apps/$(1)/$(1).stripped.elf
 endef
 $(foreach f,$(APP_FOLDERS),$(eval $(call app_variables,$(notdir $(f)),$(f))))
 $(foreach f,$(APP_FOLDERS),$(eval $(call app_rules,$(notdir $(f)),$(f))))
@@ -284,11 +302,11 @@ IMAGES := $(foreach f,$(notdir $(APP_FOLDERS)),$(B)/apps/$(f)/$(f).img)
 
 # ---- targets -------------------------------------------------------------------------------------
 
-image: $(APP_IMAGE) $(HYPERVISOR_IMAGE)
+image: $(APP_IMAGE) $(FILES_app-$(APP_NAME)) $(HYPERVISOR_IMAGE)
 
-images: $(IMAGES) $(HYPERVISOR_IMAGE)
+images: $(IMAGES) $(foreach f,$(notdir $(APP_FOLDERS)),$(FILES_app-$(f))) $(HYPERVISOR_IMAGE)
 
-run: $(APP_IMAGE)
+run: $(APP_IMAGE) $(FILES_app-$(APP_NAME))
 	$(Q)tools/parvus run $(RUN) $(APP_IMAGE) $(if $(ARGS),-- $(ARGS))
 
 iso: $(APP_IMAGE:.img=.iso)

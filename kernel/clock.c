@@ -16,3 +16,8 @@ uint64_t clock_wall_ns(void)
 {
     return pv_clock_wall_ns();
 }
+
+uint64_t clock_tsc_hz(void)
+{
+    return pv_clock_tsc_hz();
+}

@@ -13,4 +13,7 @@
 uint64_t clock_monotonic_ns(void); /* since the domain's boot; never backwards */
 uint64_t clock_wall_ns(void);      /* since 1970-01-01 UTC */
 
+/* Of the counter behind both, as the hypervisor says. */
+uint64_t clock_tsc_hz(void);
+
 #endif

@@ -71,6 +71,19 @@ uint64_t pv_clock_wall_ns(void)
     return boot_ns + pv_clock_monotonic_ns();
 }
 
+/* From the factor that turns ticks into nanoseconds: multiplier * 2^shift / 2^32. */
+uint64_t pv_clock_tsc_hz(void)
+{
+    const volatile struct vcpu_time_info *time = &pv_vcpu()->time;
+    uint32_t multiplier = time->tsc_to_system_mul;
+    int8_t shift = time->tsc_shift;
+
+    if (!multiplier)
+        return 0;
+    uint64_t hz = (uint64_t)(((unsigned __int128)NS_PER_SECOND << 32) / multiplier);
+    return shift >= 0 ? hz >> shift : hz << -shift;
+}
+
 void pv_timer_set(uint64_t deadline_ns)
 {
     /* Zero would stop it; a deadline in the past fires at once. */

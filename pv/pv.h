@@ -252,6 +252,7 @@ int pv_irq_unbind(event_port_t port);
 
 uint64_t pv_clock_monotonic_ns(void); /* since the domain's boot; never backwards */
 uint64_t pv_clock_wall_ns(void);      /* since 1970-01-01 UTC */
+uint64_t pv_clock_tsc_hz(void);       /* of the counter behind them */
 
 /* Raises VIRQ_TIMER once the monotonic clock reaches deadline_ns; replaces any earlier one. */
 void pv_timer_set(uint64_t deadline_ns);

@@ -9,28 +9,20 @@
 #include "pv/hypervisor/domain.h"
 #include "pv/hypervisor/event.h"
 #include "pv/hypervisor/kvm.h"
-#include "pv/hypervisor/math.h"
 #include "pv/hypervisor/shutdown.h"
 #include "pv/hypervisor/timer.h"
 
 #define MAX_POLL_PORTS 128 /* as Xen */
-#define NS_PER_S 1000000000ul
 #define FAR_TIMER_NS 100000000ul
 
-/* For VCPUOP_get_runstate_info. Ticks of the TSC become time only there, as waits should be short.
- */
-static uint64_t blocked_ns, blocked_ticks;
+static uint64_t blocked_ns; /* for VCPUOP_get_runstate_info */
 
 static void wait(void)
 {
-    uint64_t start = cpu_rdtsc();
+    uint64_t start = clock_now_ns();
 
     cpu_wait();
-
-    uint64_t end = cpu_rdtsc();
-
-    if (end > start) /* another CPU of the host may be behind */
-        blocked_ticks += end - start;
+    blocked_ns += clock_now_ns() - start;
 }
 
 static int64_t block(void)
@@ -133,12 +125,10 @@ static int64_t get_runstate_info(uint64_t arg)
     uint64_t stolen = kvm_steal_ns(); /* runnable, but not running */
     struct vcpu_runstate_info info;
 
-    blocked_ns += multiply_divide(blocked_ticks, NS_PER_S, clock_tsc_ticks(NS_PER_S));
-    blocked_ticks = 0;
     __builtin_memset(&info, 0, sizeof(info)); /* its padding, too */
     info.state = RUNSTATE_running;
     info.state_entry_time = now;
-    info.time[RUNSTATE_running] = now > blocked_ns + stolen ? now - blocked_ns - stolen : 0;
+    info.time[RUNSTATE_running] = now - blocked_ns - stolen;
     info.time[RUNSTATE_runnable] = stolen;
     info.time[RUNSTATE_blocked] = blocked_ns;
     return guest_write(arg, &info, sizeof(info));

@@ -213,34 +213,6 @@ TEST(vcpu_op_bad, "vCPUs that do not exist, and commands that are none, are refu
     }
 }
 
-static uint64_t blocked_ns(void)
-{
-    struct vcpu_runstate_info state = {.state = -1};
-    uint64_t before = clock_monotonic_ns(), sum = 0;
-
-    CHECK_OK(vcpu_op(VCPUOP_get_runstate_info, 0, &state));
-    for (unsigned i = 0; i < 4; i++)
-        sum += state.time[i];
-    if (host_is_parvus()) { /* Xen counts from when the vCPU was made */
-        CHECK_GE(sum, before);
-        CHECK_GE(clock_monotonic_ns(), sum);
-    }
-    return state.time[RUNSTATE_blocked];
-}
-
-TEST(vcpu_op_runstate, "Time asleep counts as blocked, other time does not.")
-{
-    uint64_t start_ns = blocked_ns(), deadline_ns = ms_from_now(10);
-
-    while (clock_monotonic_ns() < deadline_ns)
-        ;
-    uint64_t awake_ns = blocked_ns() - start_ns;
-    sleep_ms(40);
-    uint64_t asleep_ns = blocked_ns() - start_ns - awake_ns;
-    CHECK_LT(awake_ns, 1000000);
-    CHECK_GE(asleep_ns, 20000000);
-}
-
 /* --- Console -------------------------------------------------------------------------------- */
 
 static long console_io(unsigned command, uint64_t count, uint64_t buffer)

@@ -210,3 +210,19 @@ def check_quoting():
         text = " ".join(qemu.quote(word) for word in words)
         assert qemu.split(text) == words, text
     assert qemu.split('log=info env.A="b c" d\\ e') == ["log=info", "env.A=b c", "d e"]
+
+
+@test("tool-defaults", "Options that an application brings along hold where none are given.")
+def check_defaults(folder):
+    image = os.path.join(folder, "app.img")
+    command(["cp", fake_image("defaults", exit_line="exit 0"), image])
+    for name, text in (("app.run", "--initrd app.initrd --net user,8080:80 --mem 96M\n"), ("app.initrd", "x")):
+        with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+            file.write(text)
+    status, output = run(image, "--dry-run")
+    words = shlex.split(output)
+    assert status == 0 and "96M" in words and os.path.join(folder, "app.initrd") in words, output
+    assert "user,hostfwd=tcp:127.0.0.1:8080-:80,id=net0" in words, output
+    status, output = run(image, "--dry-run", "--net", "none", "--mem", "32M")
+    words = shlex.split(output)
+    assert status == 0 and "32M" in words and "-netdev" not in words, output

@@ -1,5 +1,6 @@
 """Images: which file an argument means, building it, and the copies that some boots need."""
 import os
+import shlex
 import shutil
 import struct
 import subprocess
@@ -32,6 +33,14 @@ class Image:
         self.module = module
         self.guest = existing(module or f"{os.path.splitext(path)[0]}.elf")
         self.debug = existing(f"{path}.debug")
+
+    def default_options(self):
+        """Of tools/parvus run, as make left them beside the image of an application."""
+        path = f"{os.path.splitext(self.guest or self.path)[0]}.run"
+        if not existing(path):
+            return []
+        with open(path, encoding="utf-8") as file:
+            return shlex.split(file.read())
 
 
 def existing(path):

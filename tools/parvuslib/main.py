@@ -1,5 +1,6 @@
 """The command line of tools/parvus: options, what they may be, and the subcommands."""
 import argparse
+import os
 import re
 import shlex
 import sys
@@ -57,7 +58,7 @@ def make_parser():
                           "initial domain of the real Xen, xen-domu: under a Linux that is")
     run.add_argument("--boot", choices=BOOTS, default="pvh", metavar="pvh|multiboot|grub[:ENTRY]",
                      help="ENTRY: mb1, mb2, module (BIOS) or uefi; default: pvh")
-    run.add_argument("--mem", type=parse_memory, default="64M", metavar="SIZE",
+    run.add_argument("--mem", type=parse_memory, metavar="SIZE",
                      help="memory, e.g. 64M or 1536K; default 64M")
     run.add_argument("--max-mem", type=parse_memory, metavar="SIZE",
                      help="what xl may let the guest grow to (machine xen-domu); default: --mem")
@@ -119,10 +120,21 @@ def check_supported(options):
         raise UsageError(f"--machine microvm boots by pvh only, not by {options.boot}")
 
 
+def use_defaults(options, image):
+    """What is not given comes from the application (APP_RUN of its app.mk, in NAME.run beside the
+    image), whose files are named from there."""
+    words = image.default_options()
+    theirs = make_parser().parse_args(["run", *words, image.path])
+    if theirs.initrd:
+        theirs.initrd = os.path.join(os.path.dirname(image.path), theirs.initrd)
+    for name, last_resort in (("net", []), ("disk", []), ("initrd", None), ("mem", "64M")):
+        given = getattr(options, name)
+        setattr(options, name, given if given is not None else getattr(theirs, name) or last_resort)
+
+
 def run_image(options):
     image = images.resolve(options.image)
-    options.net = options.net or []
-    options.disk = options.disk or []
+    use_defaults(options, image)
     check_supported(options)
     with images.Files() as files:
         make = xen if xen.is_xen(options) else qemu
