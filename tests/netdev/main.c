@@ -66,9 +66,12 @@ static void say_link(void)
 
 /* A frame in one piece, alive until it was sent. */
 struct copy {
+    struct copy *next; /* that waits for room to be sent */
     size_t bytes;
     char frame[];
 };
+
+static struct copy *first_waiting, **last_waiting = &first_waiting;
 
 static void on_transmitted(struct netdev *unused, void *cookie)
 {
@@ -114,10 +117,8 @@ static int transmit(struct copy *c, unsigned nr_fragments, const struct request 
         packet.is_ipv6 = as->is_ipv6;
     }
     int error = dev->ops->transmit(dev, &packet);
-    if (error)
-        free(c);
-    else
-        sent++;
+
+    sent += !error;
     return error;
 }
 
@@ -158,9 +159,28 @@ static void answer(const struct netdev_rx *packet)
     memcpy(f->to, f->from, sizeof(f->to));
     memcpy(f->from, dev->mac, sizeof(f->from));
     f->request.checksum_was_good = packet->checksum_is_good;
-    int error = transmit(c, f->request.nr_fragments, &f->request);
-    if (error)
-        printf("netdev: not sent: error %d\n", -error);
+    c->next = NULL;
+    *last_waiting = c;
+    last_waiting = &c->next;
+}
+
+static void send_waiting(void)
+{
+    while (first_waiting) {
+        struct copy *c = first_waiting, *next = c->next;
+        const struct request *as = &((const struct frame *)c->frame)->request;
+        int error = transmit(c, as->nr_fragments, as);
+
+        if (error == -EAGAIN)
+            return;
+        if (error) {
+            printf("netdev: not sent: error %d\n", -error);
+            free(c);
+        }
+        first_waiting = next;
+        if (!next)
+            last_waiting = &first_waiting;
+    }
 }
 
 /* --- Reflecting ------------------------------------------------------------------------------ */
@@ -186,9 +206,9 @@ static int run(void)
     do {
         unsigned count = dev->ops->poll(dev, BUDGET);
 
-        if (count)
-            dev->ops->kick(dev);
-        else if (dev->ops->listen(dev))
+        send_waiting();
+        dev->ops->kick(dev);
+        if (!count && dev->ops->listen(dev))
             semaphore_wait(&wakes);
         if (atomic_exchange(&link_changed, false))
             say_link();
@@ -252,7 +272,10 @@ static int send_nth(uint32_t n)
     for (size_t at = sizeof(*f) + sizeof(n); at < bytes; at++)
         c->frame[at] = (char)byte_of(n, at);
     c->bytes = bytes;
-    return transmit(c, n % 4, NULL);
+    int error = transmit(c, n % 4, NULL);
+    if (error)
+        free(c);
+    return error;
 }
 
 /* In bursts that the socket behind the wire holds. */
