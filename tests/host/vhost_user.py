@@ -4,6 +4,7 @@
 Protocol: QEMU's docs/interop/vhost-user.rst, with no feature of its own. Rings: virtio 1.2, section
 2.7. One thread serves QEMU; the test's own thread sends, and takes what the guest sent.
 """
+import ctypes
 import mmap
 import os
 import queue
@@ -74,6 +75,11 @@ class Queue:
             memory.place(address, of_qemu=True) for address in self.addresses)
 
     @staticmethod
+    def store16(part, offset, value):
+        """In one access, which the guest may see at any time. (pack_into would write zeros first.)"""
+        ctypes.c_uint16.from_buffer(part[0], part[1] + offset).value = value
+
+    @staticmethod
     def field(part, offset, form):
         return struct.unpack_from(form, part[0], part[1] + offset)
 
@@ -87,7 +93,7 @@ class Queue:
         head, = self.field(self.available, 4 + 2 * (self.taken % self.entries), "<H")
         self.taken = (self.taken + 1) % 0x10000
         # Asks to be told of the next one (avail_event).
-        struct.pack_into("<H", self.used_ring[0], self.used_ring[1] + 4 + 8 * self.entries, self.taken)
+        self.store16(self.used_ring, 4 + 8 * self.entries, self.taken)
         return head
 
     def pieces(self, head):
@@ -111,7 +117,7 @@ class Queue:
         self.used = (self.used + 1) % 0x10000
 
     def publish(self, index=None):
-        struct.pack_into("<H", self.used_ring[0], self.used_ring[1] + 2, self.used if index is None else index)
+        self.store16(self.used_ring, 2, self.used if index is None else index)
 
     def interrupt(self):
         if self.call is not None:
