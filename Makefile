@@ -62,6 +62,15 @@ $(NEWLIB): $(FETCHED) $(wildcard tools/deps/*) libc-glue/include/sys/dirent.h
 # All that is behind <...> in guest code.
 C_HEADERS := $(NEWLIB) $(shell find libc-glue/include -type f 2>/dev/null)
 
+# The library of lwIP's unit tests.
+CHECK := $(DEPS)/built-check
+
+$(CHECK): tools/deps/check tools/deps/common.sh tools/deps/apt.sh | $(PACKAGES_BUILD)
+	$(Q)tools/deps/check $(DEPS)
+	$(Q)touch $@
+
+$(DEPS)/check/%.c: $(CHECK) ;
+
 # ---- flags ---------------------------------------------------------------------------------------
 
 # Asked of the compiler at first use, then kept.
@@ -159,7 +168,7 @@ $(foreach s,$(SOURCES_hypervisor),$(eval $(call object_rule,hypervisor,$(s),$(FE
 # ---- what is linked on demand --------------------------------------------------------------------
 
 # The sources are there once they are fetched.
-$(SOURCES_lwip): $(FETCHED) ;
+$(DEPS)/lwip/%.c: $(FETCHED) ;
 
 $(B)/net/lwip/%.o: $(DEPS)/lwip/src/%.c net/lwipopts.h $(B)/flags/lwip $(NEWLIB)
 	$(say) CC lwip/$*.c
@@ -202,7 +211,7 @@ $(HYPERVISOR_IMAGE): $(HYPERVISOR_IMAGE).debug
 
 # Every folder of apps/ and the in-guest tests, then the folder that APP names by path; that one
 # takes the place of an application of the same name.
-APP_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard apps/*/*.c tests/blkdev/*.c tests/guest/*.c tests/net/*.c tests/netdev/*.c tests/posix/*.c))))
+APP_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard apps/*/*.c tests/*/*.c))))
 ifneq ($(filter apps/$(APP),$(APP_FOLDERS)),)
 APP_NAME := $(APP)
 else ifneq ($(wildcard $(APP)/*.c $(APP)/app.mk),)

@@ -1,0 +1,36 @@
+/*
+ * How check is built here: one process, no time limits, no signals to catch.
+ */
+#ifndef TESTS_LWIP_CONFIG_H
+#define TESTS_LWIP_CONFIG_H
+
+#define STDC_HEADERS 1
+#define HAVE_STDINT_H 1
+#define HAVE_STDLIB_H 1
+#define HAVE_STRING_H 1
+#define HAVE_UNISTD_H 1
+#define HAVE_SYS_TIME_H 1
+#define HAVE_DECL_STRDUP 1
+#define HAVE_DECL_STRSIGNAL 1
+#define HAVE_DECL_ALARM 1
+#define HAVE_DECL_LOCALTIME_R 1
+#define HAVE_DECL_GETLINE 1
+#define HAVE_LOCALTIME_R 1
+#define HAVE_GETTIMEOFDAY 1
+#define HAVE_MALLOC 1
+#define HAVE_REALLOC 1
+#define HAVE_SNPRINTF 1
+#define HAVE_VSNPRINTF 1
+#define HAVE_C99_SNPRINTF 1
+#define HAVE_C99_VSNPRINTF 1
+#define HAVE_CLOCK_GETTIME 1
+#define HAVE_DECL_SETENV 1
+#define HAVE_STRUCT_TIMESPEC_TV_SEC 1
+#define HAVE_STRUCT_TIMESPEC_TV_NSEC 1
+#define HAVE_STRUCT_ITIMERSPEC_IT_INTERVAL 1
+#define HAVE_STRUCT_ITIMERSPEC_IT_VALUE 1
+#define HAVE_FORK 0
+#define ENABLE_SUBUNIT 0
+#define ENABLE_REGEX 0
+
+#endif
