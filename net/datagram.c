@@ -13,6 +13,7 @@
 #include <lwip/raw.h>
 #include <lwip/udp.h>
 
+#include "net/device.h"
 #include "net/memory.h"
 #include "net/socket_inside.h"
 
@@ -62,7 +63,7 @@ static void on_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr
                    u16_t port)
 {
     (void)pcb;
-    keep(arg, p, from, port);
+    keep(arg, net_device_settle(p), from, port);
 }
 
 /* A copy: lwIP's own protocols look at the packet, too. As on Linux, an IPv4 packet has its header,

@@ -27,6 +27,7 @@
 
 #include "kernel/log.h"
 #include "kernel/netdev.h"
+#include "kernel/vm.h"
 #include "net/core.h"
 #include "net/memory.h"
 #include "net/net.h"
@@ -307,10 +308,17 @@ struct received {
 };
 _Static_assert(sizeof(struct received) <= NETDEV_STACK_BYTES, "what we keep in a received buffer");
 
+/* Of the devices' buffers as many may wait for readers as make up this share of memory. */
+#define HELD_SHARE 32
+#define HELD_BYTES 2048 /* what one takes, about */
+
+static unsigned held; /* buffers that are not back yet */
+
 static void free_received(struct pbuf *p)
 {
     struct received *r = (struct received *)p;
 
+    held--;
     r->dev->ops->free_buffer(
         r->dev, (struct netdev_buffer *)((char *)r - offsetof(struct netdev_buffer, stack)));
 }
@@ -333,6 +341,7 @@ static struct pbuf *wrap(struct netdev *dev, const struct netdev_rx *packet)
     for (struct netdev_buffer *b = packet->first; b; b = b->next) {
         struct received *r = (struct received *)b->stack;
 
+        held++;
         r->dev = dev;
         r->pbuf.custom_free_function = free_received;
         struct pbuf *p = pbuf_alloced_custom(PBUF_RAW, (u16_t)b->bytes, PBUF_REF, &r->pbuf, b->data,
@@ -343,6 +352,17 @@ static struct pbuf *wrap(struct netdev *dev, const struct netdev_rx *packet)
         link = &p->next;
     }
     return first;
+}
+
+struct pbuf *net_device_settle(struct pbuf *p)
+{
+    if (held < pv_boot.nr_pages * PAGE_SIZE / HELD_SHARE / HELD_BYTES)
+        return p;
+    struct pbuf *copy = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+    if (!copy)
+        return p;
+    pbuf_free(p);
+    return copy;
 }
 
 /* A checksum that the device verified is not computed again; it knows nothing of fragments. */

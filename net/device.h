@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct netif;
+struct pbuf;
 struct net_interface;
 
 /* Makes an interface of each device that the kernel knows and that is none yet. -ENOMEM. */
@@ -20,6 +21,13 @@ void net_device_flush(void);
 bool net_device_has_output(void);
 /* Turns interrupts on; false: something arrived in between. */
 bool net_device_listen(void);
+
+/*
+ * Of a received packet that has to wait for its reader: itself, or a copy in memory of our own once
+ * many of the devices' buffers wait so; readers that are slow do not keep others from receiving. p
+ * is the callee's.
+ */
+struct pbuf *net_device_settle(struct pbuf *p);
 
 /* By its name, or NULL. */
 struct netif *net_device_netif(const char *name);

@@ -114,8 +114,3 @@ void net_memory_counts(struct net_memory_counts *out)
 {
     *out = counts;
 }
-
-int net_memory_is_short(void)
-{
-    return counts.used_bytes > counts.limit_bytes / 2;
-}

@@ -22,7 +22,5 @@ struct net_memory_counts {
     size_t refused;
 };
 void net_memory_counts(struct net_memory_counts *out);
-/* More than this share of the limit is in use. */
-int net_memory_is_short(void);
 
 #endif

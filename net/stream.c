@@ -14,7 +14,7 @@
 #include <lwip/tcp.h>
 
 #include "kernel/clock.h"
-#include "net/memory.h"
+#include "net/device.h"
 #include "net/socket_inside.h"
 
 #define WRITE_MAX_BYTES 0xffff /* lwIP's tcp_write counts in 16 bits */
@@ -113,6 +113,7 @@ static err_t on_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t er
         tcp_recved(pcb, p->tot_len);
         pbuf_free(p);
     } else {
+        p = net_device_settle(p);
         s->unread_bytes += p->tot_len;
         if (s->stream.last)
             s->stream.last->next = p;

@@ -17,9 +17,10 @@
 
 #include "net/hooks.h"
 
-/* Connections in TIME_WAIT beyond this number end early, the oldest first: each segment for no
- * other connection looks at all of them. */
-#define TIME_WAIT_MAX 512
+/* Connections in TIME_WAIT beyond this number end early, the oldest first: each SYN is compared
+ * with all of them, here and in lwIP. Looked at after every so many SYNs. */
+#define TIME_WAIT_MAX 256
+#define TIME_WAIT_LOOK 64
 
 static void forget(struct tcp_pcb *pcb)
 {
@@ -30,8 +31,11 @@ static void forget(struct tcp_pcb *pcb)
 /* New ones are put in front. */
 static void limit_time_wait(void)
 {
+    static unsigned count;
     struct tcp_pcb *pcb = tcp_tw_pcbs;
 
+    if (count++ % TIME_WAIT_LOOK)
+        return;
     for (unsigned i = 1; pcb && i < TIME_WAIT_MAX; i++)
         pcb = pcb->next;
     while (pcb && pcb->next)

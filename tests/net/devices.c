@@ -285,6 +285,45 @@ static void datagram_over(struct wire *w, enum net_family family, size_t bytes)
     free(out);
 }
 
+#define UNREAD_DATAGRAMS 3000
+
+TEST(device_slow_reader, "Packets that nobody reads do not keep a device's buffers.")
+{
+    struct net_interface i;
+    struct net_address to, any = {.family = NET_IPV4};
+    struct net_socket *from, *at;
+    struct wire_counts c;
+    char out[100], in[100];
+    struct net_span out_span = {out, sizeof(out)}, in_span = {in, sizeof(in)};
+    unsigned got = 0;
+
+    plug_in();
+    REQUIRE(address_of(wire_end(offload_wire, 1), NET_IPV4, &to));
+    REQUIRE_OK(net_socket_open(NET_IPV4, NET_DATAGRAM, 0, &at));
+    REQUIRE_OK(net_socket_set_option(at, NET_OPTION_RECEIVE_BUFFER, 16 << 20));
+    REQUIRE_OK(net_socket_bind(at, &any));
+    REQUIRE_OK(net_socket_name(at, &any));
+    to.port = any.port;
+    REQUIRE_OK(net_socket_open(NET_IPV4, NET_DATAGRAM, 0, &from));
+    REQUIRE_OK(net_socket_set_option(from, NET_OPTION_INTERFACE,
+                                     (int)number_of(wire_end(offload_wire, 0), &i)));
+    for (unsigned n = 0; n < UNREAD_DATAGRAMS; n++) {
+        memset(out, (int)n, sizeof(out));
+        CHECK_EQ(net_socket_send(from, &out_span, 1, 0, &to, 0), sizeof(out));
+        if (n % 16 == 0)
+            settle();
+    }
+    settle();
+    wire_counts(offload_wire, &c);
+    CHECK_LT(c.buffers_out, UNREAD_DATAGRAMS / 2); /* 1024 of 64 MiB */
+    while (net_socket_receive(at, &in_span, 1, 0, NULL, 0) == sizeof(in))
+        got++;
+    CHECK_EQ(got, UNREAD_DATAGRAMS);
+    net_socket_close(from);
+    net_socket_close(at);
+    check_wire(offload_wire, false);
+}
+
 TEST(device_fragments, "Datagrams of every size go over the wire, in fragments where they must.")
 {
     static const size_t sizes[] = {1, 1452, 1453, 1472, 1473, 9000, 60000};
