@@ -18,5 +18,5 @@ APP_SOURCES := $(APP_FOLDER)/support.c $(DEPS)/check/lib/libcompat.c $(DEPS)/che
         $(patsubst %,netif/ppp/%,auth ccp chap-md5 chap-new chap_ms demand eap ecp eui64 fsm ipcp \
             ipv6cp lcp magic mppe multilink ppp pppapi pppcrypt pppoe pppol2tp pppos upap utils vj) \
         $(patsubst %,netif/ppp/polarssl/%,arc4 des md4 md5 sha1))
-APP_CFLAGS := -w -DLWIP_UNITTESTS_NOFORK -include $(APP_FOLDER)/config.h -I$(APP_FOLDER) \
+APP_CFLAGS := -w -Din6addr_any=lwip_in6addr_any -DLWIP_UNITTESTS_NOFORK -include $(APP_FOLDER)/config.h -I$(APP_FOLDER) \
     -I$(LWIP)/test/unit -I$(LWIP)/src/include -I$(DEPS)/check -I$(DEPS)/check/src -I$(DEPS)/check/lib
