@@ -445,7 +445,7 @@ int getnameinfo(const struct sockaddr *restrict address, socklen_t address_bytes
         (address->sa_family != AF_INET && address->sa_family != AF_INET6) ||
         socket_address_in(address->sa_family, address, address_bytes, &from) != 0)
         return EAI_FAMILY;
-    if ((name == NULL || name_bytes == 0) && (service == NULL || service_bytes == 0))
+    if ((flags & NI_NAMEREQD) != 0 && name == NULL && service == NULL)
         return EAI_NONAME;
     if (name != NULL && name_bytes != 0)
         error = name_of_host(&from, flags, name, name_bytes);

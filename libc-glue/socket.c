@@ -86,6 +86,7 @@ static void events_came(void *file, unsigned events)
 
 static int release_socket(struct file *file)
 {
+    socket_leave_groups(socket_of(file));
     net_socket_close(socket_of(file)->net);
     free(file);
     return 0;
@@ -250,6 +251,8 @@ static int accept_socket(struct socket *listener, struct sockaddr *address, sock
         return error;
     }
     begin(s, net, listener->family, listener->type, listener->protocol, flags);
+    s->receive_timeout_ns = listener->receive_timeout_ns; /* as on Linux */
+    s->send_timeout_ns = listener->send_timeout_ns;
     error = socket_address_return(&peer, address, bytes);
     if (error != 0) {
         fd_cancel(fd);

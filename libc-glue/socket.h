@@ -16,6 +16,8 @@ struct socket {
     _Atomic uint64_t receive_timeout_ns, send_timeout_ns; /* 0: none */
     atomic_bool wants_packet_info;                        /* IP_PKTINFO, IPV6_RECVPKTINFO */
     atomic_bool reuse_port;                               /* SO_REUSEPORT, of a stream */
+    struct mutex memberships_lock;
+    SLIST_HEAD(, membership) memberships; /* libc-glue/socket_option.c */
 };
 
 /* The socket that fd names, with a reference to its file. -EBADF, -ENOTSOCK. */
@@ -32,6 +34,9 @@ uint64_t socket_send_deadline(const struct socket *s, int flags);
 /* libc-glue/socket_transfer.c: behind read and write, too. */
 ssize_t socket_send(struct socket *s, const struct msghdr *message, int flags);
 ssize_t socket_receive(struct socket *s, struct msghdr *message, int flags);
+
+/* libc-glue/socket_option.c: nobody else uses s any more. */
+void socket_leave_groups(struct socket *s);
 
 /* --- Addresses (libc-glue/socket_address.c) -----------------------------------------------------
  */

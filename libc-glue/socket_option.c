@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -163,6 +164,74 @@ static int get_timeout(uint64_t timeout_ns, void *value, socklen_t *bytes)
 /* --- Interfaces and groups ----------------------------------------------------------------------
  */
 
+/* A group that a socket has joined, which ends with the socket. */
+struct membership {
+    SLIST_ENTRY(membership) link;
+    struct net_address group;
+};
+
+static bool is_same(const struct net_address *a, const struct net_address *b)
+{
+    return a->interface == b->interface && memcmp(a->address, b->address, sizeof(a->address)) == 0;
+}
+
+/* memberships_lock held. */
+static int join(struct socket *s, const struct net_address *group)
+{
+    struct membership *m;
+
+    SLIST_FOREACH(m, &s->memberships, link)
+    {
+        if (is_same(&m->group, group))
+            return -EADDRINUSE;
+    }
+    m = malloc(sizeof(*m));
+    if (m == NULL)
+        return -ENOMEM;
+    int error = net_socket_join(s->net, group, true);
+    if (error != 0) {
+        free(m);
+        return error;
+    }
+    m->group = *group;
+    SLIST_INSERT_HEAD(&s->memberships, m, link);
+    return 0;
+}
+
+/* memberships_lock held. */
+static int leave(struct socket *s, const struct net_address *group)
+{
+    struct membership *m;
+
+    SLIST_FOREACH(m, &s->memberships, link)
+    {
+        if (is_same(&m->group, group))
+            break;
+    }
+    if (m == NULL)
+        return -EADDRNOTAVAIL;
+    int error = net_socket_join(s->net, group, false);
+    SLIST_REMOVE(&s->memberships, m, membership, link);
+    free(m);
+    return error;
+}
+
+static int join_or_leave(struct socket *s, const struct net_address *group, bool joins)
+{
+    mutex_lock(&s->memberships_lock);
+    int error = joins ? join(s, group) : leave(s, group);
+    mutex_unlock(&s->memberships_lock);
+    return error;
+}
+
+void socket_leave_groups(struct socket *s)
+{
+    struct membership *m;
+
+    while ((m = SLIST_FIRST(&s->memberships)) != NULL)
+        leave(s, &m->group);
+}
+
 /* The number of the interface with an IPv4 address; 0: any. -ENODEV. */
 static int interface_of(struct in_addr address)
 {
@@ -197,7 +266,7 @@ static int interface_in(const void *value, socklen_t bytes)
     return interface_of(request.imr_address);
 }
 
-static int change_membership(struct socket *s, bool join, const void *value, socklen_t bytes)
+static int change_membership(struct socket *s, bool joins, const void *value, socklen_t bytes)
 {
     struct net_address group = {.family = NET_IPV4};
     int interface;
@@ -209,10 +278,10 @@ static int change_membership(struct socket *s, bool join, const void *value, soc
         return interface;
     memcpy(group.address, value, sizeof(struct in_addr));
     group.interface = (uint32_t)interface;
-    return net_socket_join(s->net, &group, join);
+    return join_or_leave(s, &group, joins);
 }
 
-static int change_membership6(struct socket *s, bool join, const void *value, socklen_t bytes)
+static int change_membership6(struct socket *s, bool joins, const void *value, socklen_t bytes)
 {
     struct net_address group = {.family = NET_IPV6};
     struct ipv6_mreq request;
@@ -222,7 +291,7 @@ static int change_membership6(struct socket *s, bool join, const void *value, so
     memcpy(&request, value, sizeof(request));
     memcpy(group.address, &request.ipv6mr_multiaddr, sizeof(group.address));
     group.interface = request.ipv6mr_interface;
-    return net_socket_join(s->net, &group, join);
+    return join_or_leave(s, &group, joins);
 }
 
 static int set_multicast_interface(struct socket *s, const void *value, socklen_t bytes)

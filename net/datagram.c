@@ -17,6 +17,7 @@
 #include "net/memory.h"
 #include "net/socket_inside.h"
 
+#define MULTICAST_TTL 1     /* Linux's ip(7), IP_MULTICAST_TTL */
 #define UDP_MAX_BYTES 65507 /* a 16-bit length of IP, less both headers */
 #define UDP_HEADERS_MAX 48  /* IPv6 and UDP */
 #define OVERHEAD_BYTES 512  /* what a datagram is taken to cost besides its bytes */
@@ -249,6 +250,8 @@ static int udp_open(struct net_socket *s, int protocol)
     if (!s->datagram.udp)
         return -ENOMEM;
     udp_recv(s->datagram.udp, on_udp, s);
+    udp_set_multicast_ttl(s->datagram.udp, MULTICAST_TTL);
+    udp_set_flags(s->datagram.udp, UDP_FLAGS_MULTICAST_LOOP);
     return 0;
 }
 
@@ -323,14 +326,26 @@ static int raw_socket_connect(struct net_socket *s, const ip_addr_t *ip, uint16_
     return socket_errno(raw_connect(s->datagram.raw, ip));
 }
 
+/* The peer's machine has nobody at the port. */
+void socket_unreachable(const ip_addr_t *peer, uint16_t peer_port, uint16_t own_port)
+{
+    for (struct udp_pcb *pcb = udp_pcbs; pcb; pcb = pcb->next) {
+        struct net_socket *s = pcb->recv_arg;
+
+        if (pcb->recv != on_udp || !s->datagram.is_connected || pcb->local_port != own_port ||
+            pcb->remote_port != peer_port || !ip_addr_eq(&pcb->remote_ip, peer))
+            continue;
+        s->error = ECONNREFUSED;
+        socket_update(s, NET_READABLE);
+    }
+}
+
 static int datagram_shutdown(struct net_socket *s, bool receive, bool send)
 {
-    if (!s->datagram.is_connected)
-        return -ENOTCONN;
     s->receive_shut |= receive;
     s->send_shut |= send;
-    socket_update(s, 0);
-    return 0;
+    socket_update(s, NET_READABLE | NET_WRITABLE);
+    return s->datagram.is_connected ? 0 : -ENOTCONN; /* it takes effect all the same, as on Linux */
 }
 
 static int udp_name(struct net_socket *s, bool peer, ip_addr_t *ip, uint16_t *port)

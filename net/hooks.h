@@ -18,6 +18,9 @@ u32_t net_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *
 /* net/syn.c: nonzero: taken care of. */
 int net_ip4_input_hook(struct pbuf *p, struct netif *in);
 int net_ip6_input_hook(struct pbuf *p, struct netif *in);
+/* net/unreachable.c: of an ICMP packet whose IP header is complete. */
+void net_unreachable_ip4(const struct pbuf *p);
+void net_unreachable_ip6(const struct pbuf *p, struct netif *in);
 #define LWIP_HOOK_IP4_INPUT net_ip4_input_hook
 #define LWIP_HOOK_IP6_INPUT net_ip6_input_hook
 

@@ -103,6 +103,9 @@ void socket_address(const struct net_socket *s, const ip_addr_t *ip, uint16_t po
 /* -EAFNOSUPPORT, -EINVAL: not for this socket. */
 int socket_ip(const struct net_socket *s, const struct net_address *address, ip_addr_t *out);
 
+/* net/datagram.c: what an ICMP message (net/unreachable.c) means to connected sockets. */
+void socket_unreachable(const ip_addr_t *peer, uint16_t peer_port, uint16_t own_port);
+
 static inline size_t spans_bytes(const struct net_span *spans, unsigned nr_spans)
 {
     size_t bytes = 0;

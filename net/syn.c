@@ -1,5 +1,5 @@
 /*
- * A SYN for a connection that is in TIME_WAIT here.
+ * The input hooks; of them, what a SYN means to a connection that is in TIME_WAIT here.
  *
  * Callers: lwIP's IP input, for every packet, under net_lock. lwIP answers such a SYN with an
  * acknowledgement of the old connection, as RFC 9293, 3.10.7.4 has it at first, and the new one
@@ -62,6 +62,8 @@ int net_ip4_input_hook(struct pbuf *p, struct netif *in)
     u16_t header_bytes;
 
     (void)in;
+    if (p->len >= IP_HLEN && IPH_PROTO(ip) == IP_PROTO_ICMP)
+        net_unreachable_ip4(p);
     if (p->len < IP_HLEN || IPH_PROTO(ip) != IP_PROTO_TCP)
         return 0;
     header_bytes = IPH_HL_BYTES(ip);
@@ -81,6 +83,8 @@ int net_ip6_input_hook(struct pbuf *p, struct netif *in)
 {
     const struct ip6_hdr *ip = p->payload;
 
+    if (p->len >= IP6_HLEN && IP6H_NEXTH(ip) == IP6_NEXTH_ICMP6)
+        net_unreachable_ip6(p, in);
     if (p->len < IP6_HLEN + TCP_HLEN || IP6H_NEXTH(ip) != IP_PROTO_TCP)
         return 0;
     const struct tcp_hdr *tcp = (const struct tcp_hdr *)(ip + 1);
