@@ -17,6 +17,7 @@
 static uint64_t cursor;                    /* frames from here to nr_pages were never used */
 static uint64_t padding_low, padding_high; /* frames of the padding that nobody uses yet */
 static uint64_t padding_start;
+uintptr_t page_padding_limit;
 static uint64_t spare; /* the frame under the shared page, or 0 */
 
 static uint32_t *freed;
@@ -34,6 +35,7 @@ void page_init(void)
     padding_low = padding_start = pv_boot.free_start.n;
     padding_high = mapped_end > padding_low ? mapped_end : padding_low;
     cursor = padding_high;
+    page_padding_limit = page_padding_end().n;
     spare = pfn_at((uintptr_t)pv_shared_page);
 }
 
@@ -48,6 +50,7 @@ int page_alloc(pfn_t *out)
         spare = 0;
     } else if (padding_high > padding_low) {
         out->n = --padding_high;
+        page_padding_limit = page_padding_end().n;
         pagetable_drop_boot_mapping(*out); /* goes out before any new use of the frame */
     } else {
         return -ENOMEM;

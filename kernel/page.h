@@ -18,8 +18,9 @@ void page_free(pfn_t pfn);
  * The frames that the bootstrap tables map already, behind the image (the bootstrap padding), serve
  * two ends: the heap takes from the bottom without any mapping work, page_alloc from the top.
  */
-vaddr_t page_padding_start(void); /* where the padding began at boot */
-vaddr_t page_padding_end(void);   /* its pages below this address are still mapped */
+vaddr_t page_padding_start(void);    /* where the padding began at boot */
+vaddr_t page_padding_end(void);      /* its pages below this address are still mapped */
+extern uintptr_t page_padding_limit; /* the same address, for busy paths */
 /* The heap now uses the padding below va (rounded up to pages). */
 void page_padding_reserve(vaddr_t va);
 

@@ -245,8 +245,10 @@ int pagetable_map_device(uintptr_t start, uintptr_t end, mfn_t frame)
 pfn_t pagetable_frame(uintptr_t va)
 {
     /* As long as memory is in use its side of the padding's end does not change. */
-    if (va < page_padding_end().n)
-        return (pfn_t){(va - (uintptr_t)pv_boot_address((pfn_t){0})) / PAGE_SIZE};
+    extern const char image_start[]; /* kernel/guest.lds: where pfn 0 is mapped at boot */
+
+    if (va < page_padding_limit)
+        return (pfn_t){(va - (uintptr_t)image_start) / PAGE_SIZE};
     return (pfn_t){pages[va / PAGE_SIZE]};
 }
 

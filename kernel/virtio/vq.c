@@ -176,40 +176,60 @@ struct place {
     unsigned count;
 };
 
-static void put(struct place *p, maddr_t address, size_t bytes, uint16_t flags)
+/* Every descriptor points to the next place; end() takes that back from the last. */
+static inline void put(struct place *p, maddr_t address, size_t bytes, uint16_t flags)
 {
-    if (p->last && p->last->flags == flags && p->last->address + p->last->bytes == address.n) {
-        p->last->bytes += (uint32_t)bytes; /* pages that are neighbours for the machine, too */
-        return;
-    }
-    if (p->last) {
-        p->last->flags |= DESCRIPTOR_NEXT;
-        p->last->next = p->at;
-    }
+    struct vq_descriptor *d = &p->table[p->at];
+
+    p->last = d;
     p->last_at = p->at;
-    p->last = &p->table[p->at];
-    *p->last = (struct vq_descriptor){address.n, (uint32_t)bytes, flags, 0};
     p->at = p->links ? p->links[p->at].next : (uint16_t)(p->at + 1);
     p->count++;
+    d->address = address.n;
+    d->bytes = (uint32_t)bytes;
+    d->flags = flags | DESCRIPTOR_NEXT;
+    d->next = p->at;
 }
 
-static uint32_t put_pieces(struct place *p, const struct vq_piece *pieces, unsigned nr,
-                           uint16_t flags)
+static inline void end(struct place *p)
+{
+    p->last->flags &= (uint16_t)~DESCRIPTOR_NEXT;
+}
+
+/* A piece that crosses pages. Those that are neighbours for the machine, too, need one descriptor.
+ */
+static __attribute__((noinline)) void put_pages(struct place *p, const char *at, size_t left,
+                                                uint16_t flags)
+{
+    struct vq_descriptor *before = NULL;
+
+    do {
+        size_t bytes = to_page_end(at, left);
+        maddr_t address = dma_address(at);
+
+        if (before && before->address + before->bytes == address.n)
+            before->bytes += (uint32_t)bytes;
+        else
+            put(p, address, bytes, flags);
+        before = p->last;
+        at += bytes;
+        left -= bytes;
+    } while (left);
+}
+
+static inline uint32_t put_pieces(struct place *p, const struct vq_piece *pieces, unsigned nr,
+                                  uint16_t flags)
 {
     size_t total = 0;
 
     for (unsigned i = 0; i < nr; i++) {
         const char *at = pieces[i].data;
-        size_t left = pieces[i].bytes;
 
-        total += left;
-        do {
-            size_t bytes = to_page_end(at, left);
-
-            put(p, dma_address(at), bytes, flags);
-            at += bytes;
-            left -= bytes;
-        } while (left);
+        total += pieces[i].bytes;
+        if (to_page_end(at, pieces[i].bytes) == pieces[i].bytes)
+            put(p, dma_address(at), pieces[i].bytes, flags);
+        else
+            put_pages(p, at, pieces[i].bytes, flags);
     }
     return (uint32_t)total;
 }
@@ -259,6 +279,7 @@ int vq_add(struct vq *vq, const struct vq_piece *pieces, unsigned nr_out, unsign
     }
     put_pieces(&p, pieces, nr_out, 0);
     uint32_t writable_bytes = put_pieces(&p, pieces + nr_out, nr_in, DESCRIPTOR_WRITE);
+    end(&p);
     if (table != NO_TABLE) {
         put_table(vq, head, table, p.count);
         p = (struct place){.at = vq->slots[head].next, .last_at = head, .count = 1};
