@@ -352,6 +352,32 @@ TEST(backlog, "A listener holds as many connections as asked for and one; others
     net_socket_close(listener);
 }
 
+TEST(time_wait, "A port whose connection we closed first serves its peer's next one at once.")
+{
+    struct net_address address = loopback(NET_IPV4, 0), client = loopback(NET_IPV4, 0);
+    struct net_socket *listener, *s, *accepted;
+    struct net_counts counts;
+    char byte;
+
+    REQUIRE_OK(net_socket_open(NET_IPV4, NET_STREAM, 0, &listener));
+    REQUIRE_OK(net_socket_bind(listener, &address));
+    REQUIRE_OK(net_socket_listen(listener, 8));
+    REQUIRE_OK(net_socket_name(listener, &address));
+    for (int i = 0; i < 3; i++) {
+        REQUIRE_OK(net_socket_open(NET_IPV4, NET_STREAM, 0, &s));
+        REQUIRE_OK(net_socket_bind(s, &client));
+        REQUIRE_OK(net_socket_name(s, &client)); /* the same port each time */
+        REQUIRE_OK(net_socket_connect(s, &address, 0));
+        REQUIRE_OK(net_socket_accept(listener, 0, &accepted, NULL));
+        net_socket_close(accepted);
+        CHECK_EQ(receive_some(s, &byte, 1), 0);
+        net_socket_close(s);
+        net_counts(&counts);
+        CHECK_GE(counts.tcp_time_wait, 1);
+    }
+    net_socket_close(listener);
+}
+
 TEST(errors, "What a socket cannot do it refuses as Linux does.")
 {
     struct net_address address = loopback(NET_IPV4, 0), far = {.family = NET_IPV4, .port = 1};
