@@ -169,6 +169,28 @@ static void edu_raise(struct edu *edu)
     edu->registers[EDU_RAISE / 4] = 1;
 }
 
+/* Waits until its interrupts are served. More than one event may come of one: see check_events. */
+static bool edu_wait_quiet(struct edu *edu)
+{
+    while (edu->registers[EDU_STATUS / 4])
+        if (!device_wait(&edu->events))
+            return false;
+    return true;
+}
+
+/*
+ * One event for each interrupt of a level-triggered line. Xen takes such a line for done after a
+ * millisecond and sends another event if it is not (Xen 4.17, xen/arch/x86/irq.c,
+ * irq_guest_eoi_timer_fn), which happens where the machine is busy.
+ */
+static void check_events(const struct edu *edu, unsigned interrupts)
+{
+    if (host_is_xen())
+        CHECK_GE(edu->events.count, interrupts);
+    else
+        CHECK_EQ(edu->events.count, interrupts);
+}
+
 TEST_WHERE(irq_level, "A level-triggered line comes once, and again when it is done but not quiet.",
            needs_edu)
 {
@@ -192,17 +214,17 @@ TEST_WHERE(irq_level, "A level-triggered line comes once, and again when it is d
     device_settle();
     CHECK_EQ(edu.events.count, before);
 
-    semaphore_init(&edu.events.arrived, 0);
     edu.events.served = edu_acknowledge;
     for (unsigned i = 0; i < 200 && !test_has_failed(); i++) {
         edu_raise(&edu);
-        device_wait(&edu.events);
+        edu_wait_quiet(&edu);
     }
-    CHECK_EQ(edu.events.count, before + 200);
+    check_events(&edu, before + 200);
     CHECK_OK(pci_intx_unbind(&edu.f, edu.port));
+    before = edu.events.count;
     edu_raise(&edu);
     device_settle();
-    CHECK_EQ(edu.events.count, before + 200);
+    CHECK_EQ(edu.events.count, before);
     edu.registers[EDU_ACKNOWLEDGE / 4] = UINT32_MAX;
     edu_close(&edu);
 }
@@ -222,15 +244,13 @@ TEST_WHERE(irq_shared, "Devices that share a line each see their interrupts.", n
         if (i % 3 == 0)
             edu_raise(&edus[(i + 1) % 2]);
         for (unsigned k = 0; k < 2; k++)
-            while (edus[k].registers[EDU_STATUS / 4] && device_wait(&edus[k].events))
-                ;
+            edu_wait_quiet(&edus[k]);
     }
     CHECK_OK(pci_intx_unbind(&edus[0].f, edus[0].port));
     CHECK_EQ(pci_intx_unbind(&edus[0].f, edus[0].port), -EINVAL);
     unsigned before = edus[0].events.count;
     edu_raise(&edus[1]);
-    while (edus[1].registers[EDU_STATUS / 4] && device_wait(&edus[1].events))
-        ;
+    edu_wait_quiet(&edus[1]);
     CHECK_EQ(edus[0].events.count, before);
     CHECK_OK(pci_intx_unbind(&edus[1].f, edus[1].port));
     edu_close(&edus[0]);
@@ -251,9 +271,9 @@ TEST_WHERE(irq_neighbour, "A device without a driver does not hold the line of o
     CHECK_EQ(edu.events.count, 0);
     for (unsigned i = 0; i < 10 && !test_has_failed(); i++) {
         edu_raise(&edu);
-        device_wait(&edu.events);
+        edu_wait_quiet(&edu);
     }
-    CHECK_EQ(edu.events.count, 10);
+    check_events(&edu, 10);
     CHECK_OK(pci_intx_unbind(&edu.f, edu.port));
     neighbour.registers[EDU_ACKNOWLEDGE / 4] = UINT32_MAX;
     edu_close(&edu);
@@ -268,7 +288,10 @@ static bool edu_dma(struct edu *edu, uint64_t from, uint64_t to, uint32_t comman
     edu->registers[EDU_DMA_TO / 4 + 1] = (uint32_t)(to >> 32);
     edu->registers[EDU_DMA_COUNT / 4] = EDU_DMA_BYTES;
     edu->registers[EDU_DMA_COMMAND / 4] = command | EDU_DMA_START | EDU_DMA_INTERRUPT;
-    return device_wait(&edu->events);
+    while (edu->registers[EDU_DMA_COMMAND / 4] & EDU_DMA_START)
+        if (!device_wait(&edu->events))
+            return false;
+    return edu_wait_quiet(edu);
 }
 
 TEST_WHERE(irq_dma, "A device behind a bridge reads and writes memory at its machine address.",
