@@ -141,7 +141,7 @@ trap_entry:
     jnz return_to_guest
     jmp restore
 
-/* Interrupts: out of ring 3, or out of cpu_wait(). */
+/* Interrupts: out of ring 3, or out of cpu_wait(); in ring 0, they are off anywhere else. */
 interrupt_entry:
     pushq %rdi
     pushq %rsi
@@ -157,6 +157,9 @@ interrupt_entry:
     call interrupt_handle
     testb $3, FRAME_CS(%rsp)
     jnz return_to_guest
+    leaq entry_halt(%rip), %rdx
+    cmpq %rdx, FRAME_RIP(%rsp)
+    jne restore
     leaq entry_halted(%rip), %rdx /* it was waited for, even where it came before HLT */
     movq %rdx, FRAME_RIP(%rsp)
     jmp restore
@@ -191,10 +194,16 @@ vector_stubs:
  * not load the interrupt shadow that #VMEXIT saved (AMD APM vol. 2, 15.21.5; QEMU 7.2,
  * target/i386/tcg/sysemu/svm_helper.c), so a KVM on it lets one through between the two: then no
  * other may come, and HLT must not wait for it. Hence each interrupt out of here goes on behind HLT.
+ *
+ * It also gives the guest an interrupt that KVM injects a second time if its thread is to stop just
+ * then (same file, helper_vmrun leaves exception_index set; accel/tcg/cpu-exec.c,
+ * cpu_handle_interrupt): at the first instruction of our handler, with interrupts off. That one goes
+ * back to where it came from, like any interrupt.
  */
     .globl cpu_wait
 cpu_wait:
     sti
+entry_halt:
     hlt
 entry_halted:
     cli

@@ -1,6 +1,9 @@
-"""The runner itself: what it makes of the consoles of in-guest tests."""
+"""The runner itself: what it makes of the consoles of in-guest tests, and its options."""
+import os
+import re
+
 import hosts
-from framework import FAILED, PASSED, SKIPPED, mismatch, suite_results, test
+from framework import FAILED, PASSED, SKIPPED, command, images, mismatch, suite_results, test
 
 
 def outcomes(status, text):
@@ -40,3 +43,11 @@ def check_hosts():
     from parvuslib.main import check_supported, make_parser
     for options in hosts.OPTIONS.values():
         check_supported(make_parser().parse_args(["run", *options, "image"]))
+
+
+@test("runner-repeat", "--repeat runs everything so often, and counts each time.")
+def check_repeat():
+    status, output = command([os.path.join(images.ROOT, "tests", "run"), "--repeat", "3",
+                              "--id", "^runner-(console|suite)$"])
+    assert status == 0 and output.endswith("\n6 passed, 0 failed, 0 skipped\n"), output
+    assert re.findall(r"^run (\d) of 3$", output, re.MULTILINE) == ["1", "2", "3"], output

@@ -2,9 +2,10 @@
 
 A host boots once (seconds) and is then kept as a file, from which each run starts a machine of its
 own (0.2 s): no run sees what another left behind, and several may run at once. The file is for one
-QEMU and one boot of this machine, whose TSC the emulated one uses. tools/emulated/init.c is the
-partner inside; frames on a virtio-serial port connect the two: files that the command needs, its
-standard input, output to /dev/fd/N and its exit status are as they would be here.
+QEMU and one boot of this machine, whose TSC the emulated one uses; a few are kept of each host, as
+trees that differ may share a folder of dependencies. tools/emulated/init.c is the partner inside;
+frames on a virtio-serial port connect the two: files that the command needs, its standard input,
+output to /dev/fd/N and its exit status are as they would be here.
 
 Callers: nested.py (a host with KVM), xen.py (one with Xen).
 """
@@ -35,6 +36,7 @@ HEADER = struct.Struct("<III")
 FRAME_FILE, FRAME_RUN, FRAME_INPUT = 1, 2, 3
 FRAME_READY, FRAME_ALIVE, FRAME_OUTPUT, FRAME_END = 16, 17, 18, 19
 
+KEPT = 4  # saved machines of each host
 CHUNK_BYTES = 16384
 LAST_BYTES = 4096  # of the emulated host's own console, shown when it fails
 STDIN = 0
@@ -223,21 +225,29 @@ def save(host, path):
     os.replace(f"{path}.new", path)
 
 
+def remove_old(host):
+    """Removes saved machines but for those that were used last. Who runs one has its file open."""
+    paths = [os.path.join(host.folder, name) for name in os.listdir(host.folder)
+             if name.startswith(f"saved-{host.name}-")]
+    for path in sorted(paths, key=os.path.getmtime, reverse=True)[KEPT:]:
+        os.remove(path)
+
+
 def saved(host):
     """The file of an emulated host, made if need be."""
     qemu = shutil.which(QEMU)
     if not qemu:
         raise host.failure(f"{QEMU} is missing")
     os.makedirs(deps_folder(), exist_ok=True)
-    with open(os.path.join(deps_folder(), f"{host.name}.lock"), "w", encoding="ascii") as lock:
+    # One at a time makes the folder and boots from it.
+    with open(f"{host.folder}.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         path = os.path.join(host.folder, f"saved-{host.name}-{key_of(host, qemu)[:16]}")
         if not os.path.exists(path):
             host.make_folder()
-            for name in os.listdir(host.folder):
-                if name.startswith(f"saved-{host.name}-"):
-                    os.remove(os.path.join(host.folder, name))
             save(host, path)
+            remove_old(host)
+        os.utime(path)
         return open(path, "rb")
 
 

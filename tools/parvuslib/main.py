@@ -111,7 +111,7 @@ def check_supported(options):
             raise UsageError(f"{name} needs --machine xen-domu")
     if options.icount and options.accel not in ("tcg", "auto"):
         raise UsageError("--icount needs --accel tcg")
-    has_devices = any(options.net) or options.disk
+    has_devices = any(options.net or []) or options.disk
     if options.accel in qemu.NESTED and (options.gdb or xen.is_xen(options) or has_devices):
         raise UsageError(f"--accel {options.accel} does not go with --gdb, Xen, --net or --disk")
     if options.machine == "xen-domu" and has_devices:

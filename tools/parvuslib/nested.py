@@ -19,8 +19,11 @@ SOURCES = os.path.join(images.ROOT, "tools", "kvm-host")
 # that its clock is stable; with more Linux gives the TSC up (on AMD, without CONSTANT_TSC).
 CLOCKSOURCES = {1: "tsc", 2: "hpet"}
 
-# microvm hangs as a host. Watching the TSC on a busy machine would find faults that are the machine's.
-MACHINE = ["-accel", "tcg", "-M", "q35", "-cpu", "max", "-m", "512", "-smp"]
+# microvm hangs as a host. Processors take turns: of code that one changes while another runs it, TCG
+# with a thread for each can keep an old translation for good (accel/tcg/cputlb.c, notdirty_write:
+# those of the old bytes go before the new bytes come). Linux changes code when KVM's first guest starts.
+MACHINE = ["-accel", "tcg,thread=single", "-M", "q35", "-cpu", "max", "-m", "512", "-smp"]
+# Watching the TSC on a busy machine would find faults that are the machine's.
 LINUX_OPTIONS = ("console=ttyS0 quiet loglevel=0 panic=-1 mitigations=off nokaslr tsc=nowatchdog "
                  "CLOCKSOURCE={}")
 
