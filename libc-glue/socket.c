@@ -353,3 +353,21 @@ int getpeername(int fd, struct sockaddr *address, socklen_t *bytes)
 {
     return name(fd, net_socket_peer, address, bytes);
 }
+
+/* Only AF_UNIX has pairs, and there is none. */
+int socketpair(int family, int type, int protocol, int fds[2])
+{
+    (void)type, (void)protocol, (void)fds;
+    return (int)glue_result(family == AF_INET || family == AF_INET6 ? -EOPNOTSUPP : -EAFNOSUPPORT);
+}
+
+/* Nothing is urgent here. */
+int sockatmark(int fd)
+{
+    struct socket *s;
+    int error = socket_get(fd, &s);
+
+    if (error == 0)
+        socket_put(s);
+    return (int)glue_result(error);
+}

@@ -1,7 +1,7 @@
 /*
  * Sockets. Values and layouts are Linux's (x86-64).
  *
- * Families: AF_INET, AF_INET6, and AF_UNIX for socketpair() only.
+ * Families: AF_INET and AF_INET6; others are refused with EAFNOSUPPORT.
  * Source: POSIX.1-2017 <sys/socket.h>; Linux's socket(7).
  */
 #ifndef _SYS_SOCKET_H

@@ -1,5 +1,5 @@
 /*
- * Addresses of AF_UNIX sockets, which here have none: socketpair() makes the only ones.
+ * Addresses of AF_UNIX sockets, for programs that know them: there are no such sockets here.
  */
 #ifndef _SYS_UN_H
 #define _SYS_UN_H
