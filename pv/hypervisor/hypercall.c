@@ -1,6 +1,7 @@
 /* The table of hypercalls, and multicall, which goes through it. Ring 0. */
 #include <stdint.h>
 #include <xen/xen.h>
+#include <xen/sched.h>
 #include "pv/hypervisor/hypercall.h"
 #include "pv/hypervisor/cpu.h"
 #include "pv/hypervisor/entry.h"
@@ -42,9 +43,17 @@ hypercall_fn *const hypercall_table[NR_HYPERCALLS] = {
 /* Worked off without a break, like the batches of mmu_op.c. */
 #define MAX_CALLS 0x10000
 
+/* Not what leaves or blocks, nor nesting: a batch must end. A yield does neither. */
+static int is_batchable(uint64_t number, uint64_t first_arg)
+{
+    return number < NR_HYPERCALLS && number != __HYPERVISOR_multicall &&
+           number != __HYPERVISOR_iret &&
+           (number != __HYPERVISOR_sched_op || (uint32_t)first_arg == SCHEDOP_yield);
+}
+
 /*
  * xen.h, multicall_entry: each call's result goes to its entry; the calls go on after one that
- * failed. Calls that leave or block (iret, sched_op) and nesting are refused, as a batch must end.
+ * failed.
  */
 int64_t hypercall_multicall(uint64_t calls, uint64_t count)
 {
@@ -66,8 +75,7 @@ int64_t hypercall_multicall(uint64_t calls, uint64_t count)
 
         int64_t result = number == __HYPERVISOR_multicall ? -EINVAL : -ENOSYS;
 
-        if (number < NR_HYPERCALLS && number != __HYPERVISOR_multicall &&
-            number != __HYPERVISOR_iret && number != __HYPERVISOR_sched_op)
+        if (is_batchable(number, args[0]))
             result = hypercall_table[number](args[0], args[1], args[2], args[3], args[4]);
         if (guest_write64_in_range(at + 8, (uint64_t)result))
             return -EFAULT;

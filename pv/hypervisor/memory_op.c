@@ -43,8 +43,8 @@ int64_t hypercall_memory_op(uint64_t command, uint64_t arg)
     int64_t error;
 
     switch (command) {
-    case XENMEM_maximum_ram_page:
-        return (int64_t)frame_limit - 1;
+    case XENMEM_maximum_ram_page: /* one beyond, whatever the header says (Xen: max_page) */
+        return (int64_t)frame_limit;
     case XENMEM_current_reservation:
     case XENMEM_maximum_reservation:
     case XENMEM_maximum_gpfn:

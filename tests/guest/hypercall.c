@@ -106,7 +106,7 @@ uint64_t boot_entry_address(const volatile void *va, unsigned level)
 
 uint64_t last_frame(void)
 {
-    return (uint64_t)hypercall(__HYPERVISOR_memory_op, XENMEM_maximum_ram_page, 0, 0, 0, 0);
+    return (uint64_t)hypercall(__HYPERVISOR_memory_op, XENMEM_maximum_ram_page, 0, 0, 0, 0) - 1;
 }
 
 mfn_t frame_beyond_all(void)

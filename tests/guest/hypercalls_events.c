@@ -250,6 +250,7 @@ TEST(sched_commands, "Commands that are none, and those of the control domain, a
     CHECK_EQ(sched_op(100, argument), -XEN_ENOSYS);
     CHECK_EQ(sched_op(0xffffffff, argument), -XEN_ENOSYS);
     CHECK_OK(sched_op(SCHEDOP_yield, NULL));
+    CHECK_OK(hypercall_by_multicall(__HYPERVISOR_sched_op, SCHEDOP_yield, 0, 0, 0, 0));
 }
 
 TEST(sched_pointers, "Arguments that cannot be read are refused with -EFAULT.")

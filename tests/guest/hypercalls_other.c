@@ -267,6 +267,18 @@ TEST(memory_op_bad, "Commands that are none, bad pointers and other domains are 
     CHECK_GE(memory_op(XENMEM_current_reservation, &self), pv_boot.nr_pages);
 }
 
+TEST(memory_op_ram_page, "The machine's frames end behind all of ours, where its own list does.")
+{
+    struct xen_machphys_mapping mapping;
+    uint64_t end = (uint64_t)memory_op(XENMEM_maximum_ram_page, NULL);
+
+    for (uint64_t pfn = 0; pfn < pv_boot.nr_pages; pfn++)
+        REQUIRE(pv_mfn((pfn_t){pfn}).n < end);
+    REQUIRE_OK(memory_op(XENMEM_machphys_mapping, &mapping));
+    if (host_is_parvus()) /* Xen's table is larger */
+        CHECK_EQ(mapping.max_mfn + 1, end);
+}
+
 /* --- xen_version ---------------------------------------------------------------------------- */
 
 static long xen_version(unsigned command, const void *argument)
