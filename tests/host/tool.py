@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from framework import PARVUS, command, scratch, test
+from framework import PARVUS, app_image, command, scratch, test
 
 FAKE = os.path.join(os.path.dirname(os.path.realpath(__file__)), "fake.S")
 
@@ -90,6 +90,13 @@ def arguments_of(pid):
             return file.read().split("\0")
     except OSError:  # it has just ended
         return []
+
+
+@test("tool-qemu-options", "Options for QEMU add up.")
+def check_qemu_options():
+    status, output = command([PARVUS, "run", "--accel", "tcg", "--dry-run", "--qemu=-device one",
+                              "--qemu=-device two", app_image("hello")])
+    assert status == 0 and "-device one -device two" in output, output
 
 
 @test("tool-input", "Input from a pipe and from a file reaches the guest, and so does its end.")

@@ -81,7 +81,7 @@ def make_parser():
     run.add_argument("--icount", action="store_true",
                      help="count instructions: deterministic virtual time (tcg)")
     run.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234")
-    run.add_argument("--qemu", type=shlex.split, default=[], metavar="TEXT",
+    run.add_argument("--qemu", type=shlex.split, action="extend", default=[], metavar="TEXT",
                      help="more options for QEMU, e.g. --qemu='-cpu Nehalem'")
     run.add_argument("--dom0", metavar="TEXT",
                      help="commands that dom0's shell runs beside the guest (machine xen-domu); "
