@@ -28,7 +28,7 @@ def status_of(network):
     return json.loads(network.output("curl", "-sS", "--max-time", "60", url("/status.json")))
 
 
-@test("net-curl", "curl gets pages, headers, ranges and errors; a connection serves many requests.", HOSTS)
+@test("client-curl", "curl gets pages, headers, ranges and errors; a connection serves many requests.", HOSTS)
 def check_curl(host, folder):
     with Network() as network, httpd(network, host, folder) as guest:
         guest.wait_for(LISTENING)
@@ -48,7 +48,7 @@ def check_curl(host, folder):
         assert page6 == page, "another page over IPv6"
 
 
-@test("net-ping", "ping of all sizes is answered, in fragments, too, over IPv4 and IPv6.", HOSTS)
+@test("client-ping", "ping of all sizes is answered, in fragments, too, over IPv4 and IPv6.", HOSTS)
 def check_ping(host, folder):
     with Network() as network, httpd(network, host, folder) as guest:
         guest.wait_for(LISTENING)
@@ -59,7 +59,7 @@ def check_ping(host, folder):
                                address)
 
 
-@test("net-checksums", "A guest that computes its checksums itself computes them right.", HOSTS[:2])
+@test("client-checksums", "A guest that computes its checksums itself computes them right.", HOSTS[:2])
 def check_checksums(host, folder):
     capture = os.path.join(folder, "capture.pcap")
     off = [word for name in ("csum", "guest_csum", "gso", "host_tso4", "host_tso6", "guest_tso4", "guest_tso6")
@@ -78,7 +78,7 @@ def check_checksums(host, folder):
     assert "incorrect" not in text and "bad cksum" not in text and "wrong" not in text, text
 
 
-@test("net-nmap", "nmap sees the one open port, and no other.", ONE)
+@test("client-nmap", "nmap sees the one open port, and no other.", ONE)
 def check_nmap(host, folder):
     with Network() as network, httpd(network, host, folder) as guest:
         guest.wait_for(LISTENING)
@@ -89,7 +89,7 @@ def check_nmap(host, folder):
         network.output("curl", "-sS", url())
 
 
-@test("net-wrk", "wrk with many connections gets answers only.", HOSTS)
+@test("client-wrk", "wrk with many connections gets answers only.", HOSTS)
 def check_wrk(host, folder):
     with Network() as network, httpd(network, host, folder) as guest:
         guest.wait_for(LISTENING)
@@ -99,7 +99,7 @@ def check_wrk(host, folder):
         assert guest.is_alive()
 
 
-@test("net-dhcp", "dnsmasq gives the guest its address, and its name server names.", HOSTS)
+@test("client-dhcp", "dnsmasq gives the guest its address, and its name server names.", HOSTS)
 def check_dhcp(host, folder):
     with Network() as network:
         with network.start("dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--log-dhcp",
