@@ -9,6 +9,7 @@
 #include "kernel/console.h"
 #include "kernel/exit.h"
 #include "kernel/log.h"
+#include "kernel/memory_target.h"
 #include "kernel/panic.h"
 #include "kernel/sched.h"
 #include "kernel/timer.h"
@@ -27,6 +28,7 @@ static void *main_thread(void *unused)
     (void)unused;
     virtio_init();
     console_init();
+    memory_target_init();
     cmdline_argv(argv);
     cmdline_envp(envp);
     kernel_exit(application_main(argc, argv, envp));

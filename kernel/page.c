@@ -19,6 +19,7 @@ static uint64_t padding_low, padding_high; /* frames of the padding that nobody 
 static uint64_t padding_start;
 uintptr_t page_padding_limit;
 static uint64_t spare; /* the frame under the shared page, or 0 */
+static uint64_t total;
 
 static uint32_t *freed;
 static uint64_t freed_count, freed_room;
@@ -36,6 +37,7 @@ void page_init(void)
     padding_high = mapped_end > padding_low ? mapped_end : padding_low;
     cursor = padding_high;
     page_padding_limit = page_padding_end().n;
+    total = pv_boot.nr_pages;
     spare = pfn_at((uintptr_t)pv_shared_page);
 }
 
@@ -73,6 +75,21 @@ void page_free(pfn_t pfn)
     freed[freed_count++] = (uint32_t)pfn.n;
 }
 
+int page_remove(pfn_t *out)
+{
+    int error = page_alloc(out);
+
+    if (!error)
+        total--;
+    return error;
+}
+
+void page_add(pfn_t pfn)
+{
+    total++;
+    page_free(pfn);
+}
+
 vaddr_t page_padding_start(void)
 {
     return (vaddr_t){(uintptr_t)pv_boot_address((pfn_t){padding_start})};
@@ -92,7 +109,7 @@ void page_padding_reserve(vaddr_t va)
 
 void page_counts(struct page_counts *out)
 {
-    out->total_pages = pv_boot.nr_pages;
+    out->total_pages = total;
     out->free_pages = freed_count + (spare != 0) + padding_high - padding_low;
     if (cursor < pv_boot.nr_pages)
         out->free_pages += pv_boot.nr_pages - cursor;

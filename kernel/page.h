@@ -14,6 +14,10 @@ void page_init(void);
 int page_alloc(pfn_t *out); /* -ENOMEM */
 void page_free(pfn_t pfn);
 
+/* Likewise, of frames that leave the domain's memory and join it. */
+int page_remove(pfn_t *out); /* -ENOMEM */
+void page_add(pfn_t pfn);
+
 /*
  * The frames that the bootstrap tables map already, behind the image (the bootstrap padding), serve
  * two ends: the heap takes from the bottom without any mapping work, page_alloc from the top.
@@ -25,7 +29,7 @@ extern uintptr_t page_padding_limit; /* the same address, for busy paths */
 void page_padding_reserve(vaddr_t va);
 
 struct page_counts {
-    uint64_t total_pages; /* all that the domain has */
+    uint64_t total_pages; /* all that the domain has now */
     uint64_t free_pages;
 };
 void page_counts(struct page_counts *out);

@@ -350,7 +350,7 @@ static uintptr_t page_up(uintptr_t bytes)
 
 int pagetable_init(uintptr_t start, uintptr_t limit, uintptr_t *end)
 {
-    uint64_t region_bytes = pv_boot.nr_pages * 64; /* about one region for each page there is */
+    uint64_t region_bytes = pv_boot.max_pages * 64; /* about one region for each page there is */
 
     if (region_bytes > MAX_REGION_AREA_BYTES)
         region_bytes = MAX_REGION_AREA_BYTES;
@@ -358,7 +358,7 @@ int pagetable_init(uintptr_t start, uintptr_t limit, uintptr_t *end)
     tables = (struct table *)area_start;
     area_regions = area_start + page_up(limit / TABLE_BYTES * sizeof(*tables));
     area_freed = area_regions + page_up(region_bytes);
-    pages = (uint32_t *)(area_freed + page_up(pv_boot.nr_pages * sizeof(*pages)));
+    pages = (uint32_t *)(area_freed + page_up(pv_boot.max_pages * sizeof(*pages)));
     area_end = (uintptr_t)pages + page_up(limit / PAGE_SIZE * sizeof(*pages));
     *end = (area_end + TABLE_BYTES - 1) & -TABLE_BYTES;
     if (*end - area_start > RECORD_TABLES * TABLE_BYTES || *end >= limit)

@@ -40,6 +40,7 @@ struct thread {
     void *arg;
     void *result;
     bool detached;
+    bool service;
     bool being_joined;
     struct wait_queue joiner;
     LIST_ENTRY(thread) all_link;

@@ -121,11 +121,12 @@ int thread_create(struct thread **out, const struct thread_attr *attr, void *(*f
     t->fn = fn;
     t->arg = arg;
     t->priority = attr->priority ? attr->priority : THREAD_PRIORITY_DEFAULT;
+    t->service = attr->service;
     set_name(t, attr->name ? attr->name : thread_self()->name);
     *out = t;
 
     bool unmask = spin_lock(&sched_lock);
-    alive++;
+    alive += !t->service;
     LIST_INSERT_HEAD(&sched_all_threads, t, all_link);
     sched_make_ready(t);
     sched_unlock(unmask);
@@ -151,7 +152,7 @@ void thread_exit(void *result)
     spin_lock(&sched_lock);
     self->result = result;
     LIST_REMOVE(self, all_link);
-    if (--alive == 0) {
+    if (!self->service && --alive == 0) {
         spin_unlock(&sched_lock, true);
         kernel_exit(0); /* the last one leaves: nobody could ever exit() */
     }

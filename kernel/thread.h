@@ -10,6 +10,7 @@
 #ifndef KERNEL_THREAD_H
 #define KERNEL_THREAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,8 +31,9 @@ struct thread;
 
 /* Zero in any field means its default. */
 struct thread_attr {
-    const char *name;   /* copied, cut to THREAD_NAME_BYTES - 1; default: the creator's name */
-    int priority;       /* default THREAD_PRIORITY_DEFAULT */
+    const char *name; /* copied, cut to THREAD_NAME_BYTES - 1; default: the creator's name */
+    int priority;     /* default THREAD_PRIORITY_DEFAULT */
+    bool service;     /* the kernel's own: not counted, and the guest ends without waiting for it */
     size_t stack_bytes; /* usable stack; default THREAD_STACK_DEFAULT_BYTES less TLS and thread */
 };
 
@@ -66,7 +68,7 @@ int thread_priority(const struct thread *t);
 /* -EINVAL: not THREAD_PRIORITY_LOW..MAX. Takes effect at once. */
 int thread_set_priority(struct thread *t, int priority);
 
-/* Threads alive, the main thread included, the idle thread not. */
+/* Threads alive, the main thread included, the idle thread and services not. */
 unsigned thread_count(void);
 
 /* Runs fn in every thread that ends, in its context, before its stack goes. One hook; NULL: none.

@@ -413,7 +413,7 @@ int vm_init(void)
 {
     page_init();
 
-    uint64_t memory_bytes = pv_boot.nr_pages * PAGE_SIZE;
+    uint64_t memory_bytes = pv_boot.max_pages * PAGE_SIZE;
     uintptr_t heap_limit =
         page_padding_start().n + (memory_bytes < HEAP_MAX_BYTES ? memory_bytes : HEAP_MAX_BYTES);
     heap_init(heap_limit);

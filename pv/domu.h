@@ -7,6 +7,9 @@
 
 #include "pv/shared.h"
 
+/* The number of pages that the domain may come to have (pv/frames.c); at least `now`. Boot only. */
+uint64_t pv_frames_most(uint64_t now);
+
 /* Boot only, after pv_memory_init. */
 void pv_console_ring_init(const struct start_info *si);
 void pv_store_init(const struct start_info *si);

@@ -112,6 +112,21 @@ static inline long hypervisor_vcpu_op(int op, unsigned vcpu, void *argument)
     return hypercall3(__HYPERVISOR_vcpu_op, op, vcpu, argument);
 }
 
+/* Through a multicall, as it has more arguments than the other calls. */
+static inline long hypervisor_mmuext_op(const struct mmuext_op *ops, unsigned count)
+{
+    struct multicall_entry call = {.op = __HYPERVISOR_mmuext_op,
+                                   .args = {(unsigned long)ops, count, 0, DOMID_SELF}};
+    long error = hypervisor_multicall(&call, 1);
+
+    return error ? error : (long)call.result;
+}
+
+static inline long hypervisor_memory_op(int op, void *argument)
+{
+    return hypercall2(__HYPERVISOR_memory_op, op, argument);
+}
+
 static inline long hypervisor_xen_version(int op, void *argument)
 {
     return hypercall2(__HYPERVISOR_xen_version, op, argument);

@@ -2,7 +2,8 @@
  * What the hypervisor built at boot: the frame list and the bootstrap page tables.
  *
  * Callers: pv/start.c, kernel/page.c, kernel/vm.c at boot; pv_mfn at any time. Locks: none, all of
- * it is read-only after boot. Layout: xen.h, "Start-of-day memory layout".
+ * it is read-only after boot, but for the list's entries of frames that come and go (pv/frames.c).
+ * Layout: xen.h, "Start-of-day memory layout".
  */
 #include "pv/shared.h"
 

@@ -38,7 +38,8 @@ typedef struct {
 
 /* What the hypervisor told us; filled before kernel_main runs, read-only afterwards. */
 struct pv_boot {
-    uint64_t nr_pages;  /* frames pfn 0 .. nr_pages-1 are ours */
+    uint64_t nr_pages;  /* frames pfn 0 .. nr_pages-1 are ours at the start */
+    uint64_t max_pages; /* we never have more: pfns are below it */
     pfn_t free_start;   /* first frame behind image, p2m list, page tables and boot stack */
     pfn_t mapped_end;   /* frames below it are mapped at pv_boot_address(pfn) */
     const void *initrd; /* what the loader handed over besides; NULL: nothing */
@@ -57,7 +58,8 @@ void *pv_boot_address(pfn_t pfn);
 
 /* --- Memory -------------------------------------------------------------------------------- */
 
-/* The machine frame behind one of our frames. pfn must be < pv_boot.nr_pages. */
+/* The machine frame behind one of our frames. pfn must be < pv_boot.nr_pages, or have got memory.
+ */
 extern const uint64_t *pv_frame_list;
 static inline mfn_t pv_mfn(pfn_t pfn)
 {
@@ -114,6 +116,28 @@ static inline void pv_mmu_set(maddr_t slot, uint64_t entry)
 /* Asks that the next flush forgets the translation of va. */
 void pv_mmu_invalidate(vaddr_t va);
 int pv_mmu_flush(void);
+
+/*
+ * Memory that comes and goes. Xen asks a domain to have less or more than it started with by the
+ * memory target. fn runs when there may be news: then pv_target_pages has the target, or -EAGAIN if
+ * it has none since the last time. -ENODEV: nobody sets one; other errors are those of reading it,
+ * for good. Threads only, one at a time; nothing waits.
+ */
+typedef void event_handler_t(void *arg); /* events masked; must not sleep */
+int pv_target_watch(event_handler_t *fn, void *arg);
+int pv_target_pages(uint64_t *pages);
+
+/*
+ * Gives frames, mapped nowhere, back to the hypervisor; asks for memory behind frames that have
+ * none. Both return with how many of them that was done, counted from the first.
+ */
+#define PV_FRAMES_BATCH 256 /* at most */
+unsigned pv_frames_give(const pfn_t *frames, unsigned count);
+unsigned pv_frames_take(const pfn_t *frames, unsigned count);
+
+/* Where frames behind nr_pages can get memory, pv_mfn needs a list of max_pages entries: this one.
+ */
+void pv_frames_list_move(uint64_t *list);
 
 /* --- Traps and events ---------------------------------------------------------------------- */
 
@@ -201,7 +225,6 @@ static inline bool pv_event_pending(void)
 }
 
 typedef uint32_t event_port_t;
-typedef void event_handler_t(void *arg); /* events masked; must not sleep */
 
 enum pv_virq { PV_VIRQ_TIMER = 0, PV_VIRQ_CONSOLE = 2 };
 

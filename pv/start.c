@@ -61,6 +61,7 @@ _Noreturn void pv_start(struct start_info *si)
         pv_boot.initrd = (const void *)si->mod_start;
         pv_boot.initrd_bytes = si->mod_len;
     }
+    pv_boot.max_pages = pv_boot.initial_domain ? si->nr_pages : pv_frames_most(si->nr_pages);
     copy_text(pv_boot.hypervisor, si->magic, sizeof(pv_boot.hypervisor));
 
     pv_memory_init(si);

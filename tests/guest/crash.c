@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel/page.h"
 #include "kernel/panic.h"
 #include "kernel/thread.h"
 #include "kernel/timer.h"
@@ -113,6 +114,46 @@ static void sum_of_input(void)
         sum = (sum * 31 + (unsigned)c) % 1000000007;
     }
     printf("input: %lu bytes, sum %lu\n", bytes, sum);
+    exit(0);
+}
+
+/* Whether all of a large part of the free memory keeps what is written to it. */
+static bool memory_works(void)
+{
+    struct page_counts counts;
+
+    page_counts(&counts);
+    size_t words = counts.free_pages / 4 * 3 * PAGE_SIZE / sizeof(uint64_t);
+    uint64_t *memory = malloc(words * sizeof(*memory));
+    bool works = memory != NULL;
+
+    for (size_t i = 0; works && i < words; i++)
+        memory[i] = i * 0x9e3779b97f4a7c15;
+    for (size_t i = 0; works && i < words; i++)
+        works = memory[i] == i * 0x9e3779b97f4a7c15;
+    free(memory);
+    return works;
+}
+
+static bool is_size(const char *size)
+{
+    struct page_counts counts;
+
+    page_counts(&counts);
+    unsigned long kib = counts.total_pages * PAGE_SIZE / 1024;
+    return *size == '<' ? kib < strtoul(size + 1, NULL, 10) : kib == strtoul(size, NULL, 10);
+}
+
+/* Waits until the memory is as large as each of $SIZES in turn, in KiB, or smaller: `<KIB`. */
+static void memory_sizes(void)
+{
+    char *sizes = getenv("SIZES");
+
+    for (char *size = strtok(sizes, " "); size; size = strtok(NULL, " ")) {
+        while (!is_size(size))
+            usleep(1000);
+        printf("memory: %s KiB, %s\n", size, memory_works() ? "usable" : "broken");
+    }
     exit(0);
 }
 
@@ -474,6 +515,7 @@ static const struct {
     END(output_then_panic),
     END(output_then_killed),
     END(sum_of_input),
+    END(memory_sizes),
     END(exit_from_thread),
     END(exit_among_spinners),
     END(main_thread_ends),

@@ -81,3 +81,55 @@ def check_input(host):
 
 
 register("console-input", "All of a long input arrives, in order.", DOMU, check_input)
+
+
+# ---- the memory target ---------------------------------------------------------------------------
+
+def sizes(kib, *commands, mem="64M", more=()):
+    """Options of a run in which the guest waits for each of these sizes, and dom0 runs the commands."""
+    return ["--mem", mem, *more, "--append", f'log=info env.SIZES="{kib}"', "--dom0", "; ".join(commands)]
+
+
+def wait_for(mebibytes):
+    return (f"until [ $(xl list guest | awk 'END {{ print $3 }}') = {mebibytes} ]; do sleep 0.1; done; "
+            "xl list guest")
+
+
+MEMORY = ["--crash", "memory_sizes"]
+
+boot("domu-memory-down-up", "xl takes memory from the guest and gives it back.", app="guest",
+     hosts=DOMU, arguments=MEMORY,
+     options=sizes("32768 65536", "xl mem-set guest 32", wait_for(32), "xl mem-set guest 64"),
+     console=[r"^memory: 32768 KiB, usable$", r"^memory: 65536 KiB, usable$"], absent=["warning"])
+# A domain whose own answers woke it to ask again kept xenstored busy for half of the time and more.
+boot("domu-memory-idle", "While the target does not change the guest leaves xenstored alone.",
+     app="guest", hosts=DOMU, arguments=MEMORY,
+     options=sizes("32768", "set -e",
+                   """store=$(ps | awk '$3 == "xenstored" { print $1 }')""",
+                   "ticks() { awk '{ print $14 + $15 }' /proc/$store/stat; }", "sleep 1", "before=$(ticks)", "sleep 3",
+                   "echo xenstored: $(($(ticks) - before)) ticks", "xl mem-set guest 32"),
+     console=[r"^xenstored: [0-9]{1,2} ticks$", r"^memory: 32768 KiB, usable$"])
+boot("domu-memory-most", "A guest that starts with less than its most grows when xl lets it.",
+     app="guest", hosts=DOMU, arguments=MEMORY,
+     options=sizes("98304 32768 16384 98304", "xl mem-set guest 96", wait_for(96),
+                   "xl mem-set guest 32", wait_for(32), "xl mem-set guest 16", wait_for(16),
+                   "xl mem-set guest 96", mem="32M", more=["--max-mem", "96M"]),
+     console=[r"^memory: 98304 KiB, usable$", r"^memory: 32768 KiB, usable$",
+              r"^memory: 16384 KiB, usable$", r"^memory: 98304 KiB, usable$"], absent=["warning"])
+boot("domu-memory-least", "A target below what the guest needs is followed as far as it can be.",
+     app="guest", hosts=DOMU, arguments=MEMORY,
+     options=sizes("<16384 65536", "xl mem-set guest 1",
+                   "until [ $(xl list guest | awk 'END { print $3 }') -lt 16 ]; do sleep 0.1; done",
+                   "sleep 2", "xl list guest", "xl mem-set guest 64"),
+     console=[r"^parvus: memory [0-9]{4} KiB, target 1024 KiB: the rest is in use$",
+              r"^parvus: memory 65536 KiB, target 65536 KiB$"], absent=["warning"])
+# The memory that Xen has left goes to a second domain, which never runs.
+boot("domu-memory-none", "Where Xen has no memory left the guest keeps trying until there is some.",
+     app="guest", hosts=DOMU, arguments=MEMORY,
+     options=sizes("196608", "free=$(xl info free_memory)",
+                   """sed -e 's/"guest"/"hog"/' -e "s/^\\(max\\)*mem\\(ory\\)*=.*/memory=$((free - 40))/" """
+                   "$CONFIG >/tmp/hog",
+                   "xl create -e -q -p /tmp/hog || xl info", "xl mem-set guest 192", "sleep 3",
+                   "xl list", "xl destroy hog", mem="32M", more=["--max-mem", "192M"]),
+     console=[r"^parvus: memory [0-9]+ KiB, target 196608 KiB: the host has no more$",
+              r"^memory: 196608 KiB, usable$"])

@@ -252,6 +252,7 @@ int main(int argc, char **argv)
     int end = open(argv[2], O_WRONLY | O_CLOEXEC);
     check(end >= 0, argv[2]);
     setenv("PATH", "/bin", true);
+    setenv("CONFIG", argv[1], true); // for the commands
     int releases =
         start_piped((const char *const[]){"xenstore-watch", "@releaseDomain", NULL}, &watch);
     atexit(end_watch);

@@ -1,0 +1,113 @@
+/*
+ * The balloon, and on Xen what it is for: frames that go back to the hypervisor and come again.
+ */
+#include "kernel/balloon.h"
+
+#include <string.h>
+
+#include <errno.h>
+#include <xen/memory.h>
+
+#include "kernel/page.h"
+#include "kernel/thread.h"
+#include "kernel/vm.h"
+#include "tests/guest/hypercall.h"
+#include "tests/guest/test.h"
+
+#define MOST 65536
+
+static pfn_t frames[MOST];
+
+static struct page_counts counts(void)
+{
+    struct page_counts now;
+
+    page_counts(&now);
+    return now;
+}
+
+/* Where nobody follows a target the balloon is still to be made. */
+static bool have_balloon(void)
+{
+    int error = balloon_init();
+
+    return CHECK(error == 0 || error == -EBUSY);
+}
+
+TEST(balloon_fill, "Frames in the balloon are not the allocator's; emptied out, they are again.")
+{
+    REQUIRE(have_balloon());
+    struct page_counts before = counts();
+    uint64_t in_balloon = balloon_pages();
+
+    REQUIRE_EQ(balloon_fill(frames, 200), 200);
+    CHECK_EQ(counts().free_pages, before.free_pages - 200);
+    CHECK_EQ(counts().total_pages, before.total_pages - 200);
+    CHECK_EQ(balloon_pages(), in_balloon + 200);
+    CHECK_EQ(balloon_find(frames + 200, 500), in_balloon + 200 < 500 ? in_balloon + 200 : 500);
+    balloon_empty(frames, 200);
+    /* A page of the list of free frames may have been made of one. */
+    CHECK_GE(counts().free_pages + 1, before.free_pages);
+    CHECK_EQ(counts().total_pages, before.total_pages);
+    CHECK_EQ(balloon_pages(), in_balloon);
+}
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+TEST(balloon_reserve, "However much is asked for, the guest keeps what it needs to go on.")
+{
+    struct thread *t;
+    void *memory;
+
+    REQUIRE(have_balloon());
+    unsigned filled = balloon_fill(frames, MOST);
+    uint64_t left = counts().free_pages;
+    CHECK_GE(left, 64);
+    CHECK_LT(left, pv_boot.nr_pages / 16);
+    CHECK_EQ(balloon_fill(frames + filled, filled < MOST), 0);
+    CHECK_OK(thread_create(&t, NULL, nothing, NULL));
+    CHECK_OK(thread_join(t, NULL));
+    CHECK_EQ(vm_map(&memory, (left + 1) * PAGE_SIZE, VM_READ | VM_WRITE, "too much"), -ENOMEM);
+    balloon_empty(frames, filled);
+    CHECK_OK(vm_map(&memory, (left + 1) * PAGE_SIZE, VM_READ | VM_WRITE, "enough"));
+    CHECK_OK(vm_unmap(memory, (left + 1) * PAGE_SIZE));
+}
+
+static const char *needs_xen(void)
+{
+    return host_is_xen() ? NULL : "frames come and go on Xen only";
+}
+
+static uint64_t reservation(void)
+{
+    domid_t self = DOMID_SELF;
+
+    return (uint64_t)hypercall(__HYPERVISOR_memory_op, XENMEM_current_reservation,
+                               address_of(&self), 0, 0, 0);
+}
+
+TEST_WHERE(balloon_frames, "Frames given back to Xen are gone; taken again, they have memory.",
+           needs_xen)
+{
+    void *memory;
+
+    REQUIRE(have_balloon());
+    uint64_t reserved = reservation();
+    for (unsigned turn = 0; turn < 5; turn++) {
+        REQUIRE_EQ(balloon_fill(frames, PV_FRAMES_BATCH), PV_FRAMES_BATCH);
+        CHECK_EQ(pv_frames_give(frames, PV_FRAMES_BATCH), PV_FRAMES_BATCH);
+        CHECK_EQ(reservation(), reserved - PV_FRAMES_BATCH);
+        for (unsigned i = 0; i < PV_FRAMES_BATCH; i++)
+            CHECK_EQ(pv_mfn(frames[i]).n, UINT64_MAX);
+        REQUIRE_EQ(pv_frames_take(frames, PV_FRAMES_BATCH), PV_FRAMES_BATCH);
+        CHECK_EQ(reservation(), reserved);
+        balloon_empty(frames, PV_FRAMES_BATCH);
+        size_t bytes = 2 * PV_FRAMES_BATCH * PAGE_SIZE;
+        REQUIRE_OK(vm_map(&memory, bytes, VM_READ | VM_WRITE, "taken"));
+        memset(memory, 0x5a, bytes);
+        CHECK_OK(vm_unmap(memory, bytes));
+    }
+}
