@@ -4,6 +4,7 @@
  * are to stay as they were.
  *
  * blkdev_reads and blkdev_bounds are for any disk, readonly_... for one that cannot be written.
+ * `workload SEED` instead of tests: see workload.h.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 #include "kernel/blkdev.h"
 #include "kernel/thread.h"
+#include "tests/blkdev/workload.h"
 #include "tests/guest/test.h"
 
 #define SECTOR BLKDEV_SECTOR_BYTES
@@ -177,5 +179,7 @@ int main(int argc, char **argv)
     printf("%s \"%s\": %lu sectors, blocks of %u (%u) bytes, requests of %u, discards of %u\n",
            disk->name, disk->serial, (unsigned long)disk->nr_sectors, disk->block_bytes,
            disk->physical_block_bytes, disk->max_request_bytes, disk->max_discard_sectors);
+    if (argc == 3 && strcmp(argv[1], "workload") == 0)
+        return workload_run(disk, (uint32_t)atoi(argv[2])) ? EXIT_FAILURE : EXIT_SUCCESS;
     return test_main(argc, argv);
 }
