@@ -16,6 +16,7 @@
 #include "kernel/panic.h"
 #include "kernel/thread.h"
 #include "net/device.h"
+#include "net/memory.h"
 #include "net/net.h"
 
 #define THREAD_STACK_BYTES (24ul * 1024)
@@ -119,10 +120,12 @@ static uint64_t next_timeout_ns(void)
 {
     net_lock();
     u32_t sleep_ms = sys_timeouts_sleeptime();
+    uint64_t trim_at_ns = net_memory_trim();
     mutex_unlock(&lock);
-    return sleep_ms == SYS_TIMEOUTS_SLEEPTIME_INFINITE
-               ? NET_FOREVER
-               : clock_monotonic_ns() + sleep_ms * NS_PER_MS;
+    if (sleep_ms == SYS_TIMEOUTS_SLEEPTIME_INFINITE)
+        return trim_at_ns;
+    uint64_t timeout_ns = clock_monotonic_ns() + sleep_ms * NS_PER_MS;
+    return timeout_ns < trim_at_ns ? timeout_ns : trim_at_ns;
 }
 
 static void *run(void *unused)

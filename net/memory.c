@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/clock.h"
 #include "kernel/vm.h"
+#include "net/socket.h"
 
 #define HEADER_BYTES 8ul
 #define SMALL_STEP 32ul
@@ -23,13 +25,19 @@
 #define CACHED_MAX_SHIFT 16
 #define CLASSES (SMALL_CLASSES + STEPS * (CACHED_MAX_SHIFT - SMALL_MAX_SHIFT))
 #define CACHED_SHARE 16
+#define CACHED_KEEP_BYTES (64ul << 10) /* not worth a timer */
+#define TRIM_INTERVAL_NS NS_PER_SECOND
 
 struct block {
     uint64_t bytes;     /* with this header: its class's size, or of a large one its own */
     struct block *next; /* while it is free */
 };
 
-static struct block *cache[CLASSES];
+static struct cache {
+    struct block *first;
+    unsigned count, least; /* least: since the last look of net_memory_trim */
+} caches[CLASSES];
+static uint64_t trim_at_ns; /* 0: there is little to give back */
 static struct net_memory_counts counts;
 
 void net_memory_init(void)
@@ -56,6 +64,18 @@ static unsigned class_of(size_t bytes, size_t *rounded)
                       (*rounded - (1ul << shift)) / step - 1);
 }
 
+static struct block *take(struct cache *cache)
+{
+    struct block *block = cache->first;
+
+    if (!block)
+        return NULL;
+    cache->first = block->next;
+    if (--cache->count < cache->least)
+        cache->least = cache->count;
+    return block;
+}
+
 void *net_memory_alloc(size_t bytes)
 {
     size_t rounded;
@@ -65,9 +85,8 @@ void *net_memory_alloc(size_t bytes)
         counts.refused++;
         return NULL;
     }
-    struct block *block = class < CLASSES ? cache[class] : NULL;
+    struct block *block = class < CLASSES ? take(&caches[class]) : NULL;
     if (block) {
-        cache[class] = block->next;
         counts.cached_bytes -= rounded;
     } else {
         block = malloc(rounded);
@@ -105,9 +124,33 @@ void net_memory_free(void *memory)
         free(block);
         return;
     }
-    block->next = cache[class];
-    cache[class] = block;
+    block->next = caches[class].first;
+    caches[class].first = block;
+    caches[class].count++;
     counts.cached_bytes += rounded;
+}
+
+uint64_t net_memory_trim(void)
+{
+    if (counts.cached_bytes <= CACHED_KEEP_BYTES) {
+        trim_at_ns = 0;
+        return NET_FOREVER;
+    }
+    uint64_t now_ns = clock_monotonic_ns();
+    if (trim_at_ns != 0 && now_ns < trim_at_ns)
+        return trim_at_ns;
+    for (unsigned class = 0; class < CLASSES; class ++) {
+        struct cache *cache = &caches[class];
+
+        /* The first look after a pause only begins to count. */
+        for (unsigned left = trim_at_ns != 0 ? cache->least : 0; left > 0; left--) {
+            struct block *block = take(cache);
+            counts.cached_bytes -= block->bytes;
+            free(block);
+        }
+        cache->least = cache->count;
+    }
+    return trim_at_ns = now_ns + TRIM_INTERVAL_NS;
 }
 
 void net_memory_counts(struct net_memory_counts *out)

@@ -1,0 +1,145 @@
+"""httpd under load and under attack, over a TAP (tests/netns.py): nothing is lost, nothing leaks, and it
+goes on answering."""
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import hosts
+from framework import test
+from netns import Network
+
+HOST = hosts.ONE[0]
+SERVING = r"^httpd: serving .* on port 80"
+FRAMES = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "frames.py")
+SEED = 20240607
+SETTLE_S = 120
+# What may differ between two quiet moments: pools grow to what was needed at once and keep it.
+SLACK_BYTES = 512 << 10
+
+
+def url(path="/"):
+    return f"http://{Network.GUEST}{path}"
+
+
+def status(network):
+    return json.loads(network.output("curl", "-sS", "--max-time", "60", url("/status.json")))
+
+
+def quiet(network):
+    """The status once only this question's connection is open."""
+    deadline = time.monotonic() + SETTLE_S
+    while (now := status(network))["connections_open"] > 1:
+        assert time.monotonic() < deadline, f"{now['connections_open']} connections stay open"
+        time.sleep(0.2)
+    return now
+
+
+def mac_of(now):
+    return next(interface["mac"] for interface in now["interfaces"] if interface["name"] == "eth0")
+
+
+def check_no_leak(before, after):
+    for name in ("heap_used_bytes", "memory_free_bytes"):
+        change = abs(after[name] - before[name])
+        assert change <= SLACK_BYTES, f"{name}: {before[name]} before, {after[name]} after"
+
+
+def wrk(network, connections, seconds):
+    output = network.output("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60", url())
+    assert "Socket errors" not in output and "Non-2xx" not in output, output
+    return int(re.search(r"(\d+) requests in", output)[1])
+
+
+@test("stress-keep-alive", "256 connections for 60 s lose nothing and leave nothing behind.", [HOST])
+def check_keep_alive(host, folder):
+    with Network() as network, network.guest(host, "httpd", folder) as guest:
+        guest.wait_for(SERVING)
+        wrk(network, 256, 1)
+        before = quiet(network)
+        requests = wrk(network, 256, 60)
+        after = quiet(network)
+        assert after["answers_2xx"] - before["answers_2xx"] >= requests, (before, after)
+        check_no_leak(before, after)
+
+
+@test("stress-short-connections", "100,000 short connections in a row lose nothing and leave nothing behind.", [HOST])
+def check_short(host, folder):
+    with Network() as network, network.guest(host, "httpd", folder) as guest:
+        guest.wait_for(SERVING)
+
+        def many(count):
+            output = network.output("ab", "-q", "-s", "60", "-n", str(count), "-c", "16", url("/"))
+            assert re.search(rf"^Complete requests: +{count}$", output, re.MULTILINE), output
+            assert re.search(r"^Failed requests: +0$", output, re.MULTILINE), output
+        many(5000)
+        before = quiet(network)
+        many(100000)
+        after = quiet(network)
+        assert after["connections_accepted"] - before["connections_accepted"] >= 100000, (before, after)
+        check_no_leak(before, after)
+
+
+def attack(network, kind, mac, count):
+    """Frames from tests/frames.py, after each burst of which the guest must answer a ping."""
+    return network.output(sys.executable, FRAMES, kind, network.tap, mac, Network.GUEST, Network.GUEST6,
+                          "80", str(SEED), str(count), timeout=1800)
+
+
+def attacked(kind, count):
+    def check(host, folder):
+        with Network() as network, network.guest(host, "httpd", folder) as guest:
+            guest.wait_for(SERVING)
+            wrk(network, 64, 1)
+            before = quiet(network)
+            attack(network, kind, mac_of(before), count)
+            # Whatever the frames made it believe of its neighbours, we are asked again.
+            network.ip("neighbour", "flush", "dev", network.tap)
+            assert "</html>" in network.output("curl", "-sS", "--max-time", "60", url())
+            wrk(network, 64, 1)
+            after = quiet(network)
+            check_no_leak(before, after)
+            assert guest.is_alive()
+            for line in guest.text().splitlines():
+                assert not re.search("panic|broken|error", line), line
+    return check
+
+
+test("stress-fuzz", "A million frames, half of them damaged, leave the server answering.", [HOST])(
+    attacked("fuzz", 1_000_000))
+test("stress-syn", "A flood of connections that are never completed leaves the server answering.", [HOST])(
+    attacked("syn", 100_000))
+test("stress-rst", "A storm of resets leaves the server answering.", [HOST])(attacked("rst", 100_000))
+
+
+@test("stress-connections", "Thousands of connections are open at a time, and each is served.", [HOST])
+def check_connections(host, folder):
+    with Network() as network, network.guest(host, "httpd", folder, options=["--mem", "256M"]) as guest:
+        guest.wait_for(SERVING)
+        before = quiet(network)
+        done = subprocess.run(network.inside(sys.executable, "-c", CONNECTIONS, Network.GUEST, "4000"),
+                              capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stderr
+        check_no_leak(before, quiet(network))
+
+
+# Opens so many connections, then asks on each, then again on each.
+CONNECTIONS = """
+import resource, socket, sys
+address, count = sys.argv[1], int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, count + 100))
+request = b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"
+connections = [socket.create_connection((address, 80), 120) for _ in range(count)]
+for _ in range(2):
+    for connection in connections:
+        connection.sendall(request)
+    for number, connection in enumerate(connections):
+        answer = b""
+        while b"</html>" not in answer:
+            part = connection.recv(65536)
+            assert part, f"connection {number} was closed after {len(answer)} bytes"
+            answer += part
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+"""
