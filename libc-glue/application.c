@@ -4,16 +4,20 @@
  * Called by the kernel's main thread when everything of the kernel is up. Ring 3, events enabled.
  */
 #include <reent.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "kernel/application.h"
+#include "kernel/exit.h"
 #include "kernel/panic.h"
 #include "kernel/thread.h"
 #include "libc-glue/fd.h"
 #include "net/net.h"
 
-/* NULL where nothing in the image uses the network: this reference alone does not link it. */
+/* NULL where nothing in the image uses the network: these references alone do not link it. */
 #pragma weak net_start
+#pragma weak net_finish
 
 extern char **environ;
 
@@ -28,6 +32,19 @@ void __libc_fini_array(void);
 static void reclaim_thread(void)
 {
     _reclaim_reent(NULL);
+}
+
+/* What the network has not delivered yet is, as on Linux, for a while. The first end counts:
+ * another thread that comes here meanwhile, say because its connection is gone, waits for it. */
+void _exit(int status)
+{
+    static atomic_flag is_ending = ATOMIC_FLAG_INIT;
+
+    while (atomic_flag_test_and_set(&is_ending))
+        thread_sleep_until(UINT64_MAX);
+    if (net_finish)
+        net_finish();
+    kernel_exit(status);
 }
 
 int application_main(int argc, char **argv, char **envp)

@@ -7,16 +7,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "kernel/exit.h"
 #include "kernel/panic.h"
 #include "libc-glue/glue.h"
 
 #define OUR_PID 1
-
-void _exit(int status)
-{
-    kernel_exit(status);
-}
 
 /* A handler for SIGABRT runs, but cannot prevent the end. */
 void abort(void)

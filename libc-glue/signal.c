@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-#include "kernel/exit.h"
 #include "kernel/panic.h"
 #include "libc-glue/glue.h"
 
@@ -56,7 +55,7 @@ static int act_by_default(int sig)
     case SIGTTOU:
         return -ENOSYS; /* nothing could ever continue it */
     default:
-        kernel_exit(128 + sig);
+        _exit(128 + sig);
     }
 }
 

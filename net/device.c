@@ -67,6 +67,7 @@ struct device {
     } gathered;
     struct waiting *first_waiting, *last_waiting;
     unsigned nr_waiting;
+    unsigned nr_in_flight; /* the device has them */
     uint64_t rx_dropped, tx_dropped, polls;
 };
 
@@ -113,12 +114,21 @@ static err_t wait_for_room(struct device *d, const struct netdev_tx *packet)
     return ERR_OK;
 }
 
+static int hand_over(struct device *d, const struct netdev_tx *packet)
+{
+    int error = d->dev->ops->transmit(d->dev, packet);
+
+    if (!error)
+        d->nr_in_flight++;
+    return error;
+}
+
 /* Hands a packet to the device, which has its cookie from then on. */
 static err_t transmit(struct device *d, const struct netdev_tx *packet)
 {
     if (d->first_waiting)
         return wait_for_room(d, packet);
-    int error = d->dev->ops->transmit(d->dev, packet);
+    int error = hand_over(d, packet);
     if (error == -EAGAIN)
         return wait_for_room(d, packet);
     if (error) {
@@ -134,7 +144,7 @@ static void transmit_waiting(struct device *d)
     struct waiting *w;
 
     while ((w = d->first_waiting)) {
-        int error = d->dev->ops->transmit(d->dev, &w->packet);
+        int error = hand_over(d, &w->packet);
         if (error == -EAGAIN)
             return;
         if (error)
@@ -295,7 +305,9 @@ static err_t link_output(struct netif *netif, struct pbuf *p)
 
 static void on_transmitted(struct netdev *dev, void *cookie)
 {
-    (void)dev;
+    struct device *d = dev->stack_data;
+
+    d->nr_in_flight--;
     release(cookie);
 }
 
@@ -462,6 +474,16 @@ bool net_device_has_output(void)
             return true;
     }
     return false;
+}
+
+bool net_device_is_drained(void)
+{
+    for (struct device *d = devices; d; d = d->next) {
+        if (!d->dev->is_broken &&
+            (d->gathered.pbufs.nr_pbufs || d->first_waiting || d->nr_in_flight))
+            return false;
+    }
+    return true;
 }
 
 bool net_device_listen(void)

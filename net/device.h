@@ -19,6 +19,8 @@ unsigned net_device_poll(void);
 void net_device_flush(void);
 /* Something waits for net_device_flush. */
 bool net_device_has_output(void);
+/* The devices have taken all that was sent; needs net_device_poll to learn of it. */
+bool net_device_is_drained(void);
 /* Turns interrupts on; false: something arrived in between. */
 bool net_device_listen(void);
 

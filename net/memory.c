@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lwip/timeouts.h>
+
 #include "kernel/clock.h"
 #include "kernel/vm.h"
 #include "net/socket.h"
@@ -26,6 +28,8 @@
 #define CLASSES (SMALL_CLASSES + STEPS * (CACHED_MAX_SHIFT - SMALL_MAX_SHIFT))
 #define CACHED_SHARE 16
 #define CACHED_KEEP_BYTES (64ul << 10) /* not worth a timer */
+#define TIGHT_SHARE 4                  /* when less than a quarter is left */
+#define TIMERS 32                      /* of lwIP: one for each protocol, fewer than so many */
 #define TRIM_INTERVAL_NS NS_PER_SECOND
 
 struct block {
@@ -40,9 +44,26 @@ static struct cache {
 static uint64_t trim_at_ns; /* 0: there is little to give back */
 static struct net_memory_counts counts;
 
+/* lwIP sets a timer again after each time, and asserts that there is memory for it. */
+static struct timer {
+    struct timer *next;
+    struct sys_timeo timer;
+} timers[TIMERS], *free_timers;
+
+_Static_assert(offsetof(struct timer, timer) == HEADER_BYTES, "no header, but as far from it");
+
+static bool is_timer(const void *memory)
+{
+    return (uintptr_t)memory - (uintptr_t)timers < sizeof(timers);
+}
+
 void net_memory_init(void)
 {
     counts.limit_bytes = pv_boot.nr_pages * PAGE_SIZE / NET_MEMORY_SHARE;
+    for (unsigned i = 0; i < TIMERS; i++) {
+        timers[i].next = free_timers;
+        free_timers = &timers[i];
+    }
 }
 
 /* Class of a size, header included; *rounded is the class's size. CLASSES: none. */
@@ -81,6 +102,11 @@ void *net_memory_alloc(size_t bytes)
     size_t rounded;
     unsigned class = class_of(bytes + HEADER_BYTES, &rounded);
 
+    if (bytes == sizeof(struct sys_timeo) && free_timers) {
+        struct timer *timer = free_timers;
+        free_timers = timer->next;
+        return &timer->timer;
+    }
     if (bytes > counts.limit_bytes || counts.used_bytes + rounded > counts.limit_bytes) {
         counts.refused++;
         return NULL;
@@ -115,6 +141,12 @@ void net_memory_free(void *memory)
 {
     if (!memory)
         return;
+    if (is_timer(memory)) {
+        struct timer *timer = (struct timer *)((char *)memory - HEADER_BYTES);
+        timer->next = free_timers;
+        free_timers = timer;
+        return;
+    }
     struct block *block = (struct block *)((char *)memory - HEADER_BYTES);
     size_t rounded;
     unsigned class = class_of(block->bytes, &rounded);
@@ -128,6 +160,11 @@ void net_memory_free(void *memory)
     caches[class].first = block;
     caches[class].count++;
     counts.cached_bytes += rounded;
+}
+
+bool net_memory_is_tight(void)
+{
+    return counts.limit_bytes - counts.used_bytes < counts.limit_bytes / TIGHT_SHARE;
 }
 
 uint64_t net_memory_trim(void)

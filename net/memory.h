@@ -9,6 +9,7 @@
 #ifndef NET_MEMORY_H
 #define NET_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,10 @@ void net_memory_init(void);
 void *net_memory_alloc(size_t bytes);
 void *net_memory_alloc_zeroed(size_t count, size_t bytes);
 void net_memory_free(void *memory);
+
+/* There is so little left that no connection gets more for its data than it needs to go on: the
+ * rest is for answers to others. */
+bool net_memory_is_tight(void);
 
 /* Before the stack's thread sleeps: gives back free blocks that were not needed since some time
  * ago. Returns when to call it again, or NET_FOREVER. */

@@ -20,6 +20,13 @@
  */
 int net_start(void);
 
+/*
+ * The end of the application, once: closes every connection as the end of a process would, and
+ * waits until the peers have what was sent, a bounded time (NET_FINISH_NS).
+ */
+#define NET_FINISH_NS 5000000000ul
+void net_finish(void);
+
 #define NET_NAME_BYTES 8
 #define NET_MAX_ADDRESSES 5 /* one IPv4, the others IPv6 */
 

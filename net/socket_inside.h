@@ -103,6 +103,11 @@ void socket_address(const struct net_socket *s, const ip_addr_t *ip, uint16_t po
 /* -EAFNOSUPPORT, -EINVAL: not for this socket. */
 int socket_ip(const struct net_socket *s, const struct net_address *address, ip_addr_t *out);
 
+/* net/stream.c: at the guest's end. Closes every connection and listener, whoever is in there; and
+ * whether the peers have acknowledged all that was sent. */
+void socket_finish(void);
+bool socket_is_flushed(void);
+
 /* net/datagram.c: what an ICMP message (net/unreachable.c) means to connected sockets. */
 void socket_unreachable(const ip_addr_t *peer, uint16_t peer_port, uint16_t own_port);
 

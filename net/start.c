@@ -1,15 +1,17 @@
 /*
- * net_start: the story of the network's beginning.
+ * net_start: the story of the network's beginning; net_finish: its end.
  */
 #include <lwip/init.h>
 #include <lwip/netif.h>
 
+#include "kernel/clock.h"
 #include "net/core.h"
 #include "net/device.h"
 #include "net/interface.h"
 #include "net/memory.h"
 #include "net/net.h"
 #include "net/random.h"
+#include "net/socket_inside.h"
 
 int net_start(void)
 {
@@ -27,4 +29,24 @@ int net_start(void)
     }
     net_unlock();
     return error;
+}
+
+#define FINISH_POLL_NS NS_PER_MS
+
+void net_finish(void)
+{
+    static struct cond never; /* nobody tells of an acknowledgement that nobody waits for */
+    uint64_t now_ns = clock_monotonic_ns(), deadline_ns = now_ns + NET_FINISH_NS;
+
+    net_lock();
+    socket_finish();
+    for (;;) {
+        net_device_flush();
+        net_device_poll();
+        if ((socket_is_flushed() && net_device_is_drained()) || now_ns >= deadline_ns)
+            break;
+        net_wait(&never, now_ns + FINISH_POLL_NS);
+        now_ns = clock_monotonic_ns();
+    }
+    net_unlock();
 }

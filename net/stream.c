@@ -15,12 +15,16 @@
 
 #include "kernel/clock.h"
 #include "net/device.h"
+#include "net/memory.h"
 #include "net/socket_inside.h"
 
 #define WRITE_MAX_BYTES 0xffff /* lwIP's tcp_write counts in 16 bits */
 #define BACKLOG_MAX 4096
 #define HALF_OPEN_MIN 128 /* a listener has room for as many, whatever its backlog */
 #define MS_PER_S 1000u
+#define TIGHT_SEGMENTS                                                                             \
+    2ul /* at a time, when memory is tight; one alone waits for a delayed ACK                      \
+         */
 
 /* --- lwIP's side ----------------------------------------------------------------------------- */
 
@@ -127,9 +131,18 @@ static err_t on_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t er
     return ERR_OK;
 }
 
+/* What was written is not all acknowledged. Such a connection waits when memory is tight; the next
+ * acknowledgement has it try again. */
+static bool has_data(const struct tcp_pcb *pcb)
+{
+    return pcb->unsent || pcb->unacked;
+}
+
 /* As on Linux: writable again when a third of the buffer is free. */
 static bool has_room(const struct tcp_pcb *pcb)
 {
+    if (net_memory_is_tight() && has_data(pcb))
+        return false;
     return pcb->snd_buf >= TCP_SNDLOWAT && pcb->snd_queuelen < TCP_SNDQUEUELOWAT;
 }
 
@@ -397,6 +410,15 @@ static void close_listener(struct net_socket *s)
     tcp_close(detach(s));
 }
 
+/* There is one. What was sent goes on its way, unless it is to be reset. */
+static void close_connection(struct net_socket *s)
+{
+    struct tcp_pcb *pcb = detach(s);
+
+    if ((s->linger_s == 0 && s->stream.state != STREAM_NEW) || tcp_close(pcb) != ERR_OK)
+        tcp_abort(pcb);
+}
+
 static void stream_close(struct net_socket *s)
 {
     if (s->stream.state == STREAM_LISTENING) {
@@ -406,12 +428,41 @@ static void stream_close(struct net_socket *s)
     s->send_shut = true; /* nobody else may be in here, but the peer is */
     if (s->linger_s > 0)
         linger(s);
-    struct tcp_pcb *pcb = s->stream.pcb ? detach(s) : NULL;
-    if (pcb && s->linger_s == 0 && s->stream.state != STREAM_NEW)
-        tcp_abort(pcb);
-    else if (pcb && tcp_close(pcb) != ERR_OK)
-        tcp_abort(pcb);
+    if (s->stream.pcb)
+        close_connection(s);
     free_unread(s);
+}
+
+/* One that a socket has, and that listens or not. */
+static struct net_socket *first_socket(struct tcp_pcb *pcb)
+{
+    while (pcb && !(pcb->ext_args[EXTENSION].callbacks == &connection_callbacks &&
+                    pcb->ext_args[EXTENSION].data))
+        pcb = pcb->next;
+    return pcb ? pcb->ext_args[EXTENSION].data : NULL;
+}
+
+void socket_finish(void)
+{
+    struct net_socket *s;
+
+    while ((s = first_socket((struct tcp_pcb *)tcp_listen_pcbs.pcbs))) {
+        close_listener(s);
+        s->stream.state = STREAM_ENDED;
+    }
+    while ((s = first_socket(tcp_active_pcbs))) {
+        close_connection(s);
+        s->stream.state = STREAM_ENDED;
+    }
+}
+
+bool socket_is_flushed(void)
+{
+    for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
+        if (pcb->state != SYN_SENT && pcb->state != SYN_RCVD && has_data(pcb))
+            return false;
+    }
+    return true;
 }
 
 static int stream_shutdown(struct net_socket *s, bool receive, bool send)
@@ -524,6 +575,12 @@ static long write_some(struct tcp_pcb *pcb, const char *data, size_t bytes, bool
 {
     size_t room = pcb->snd_buf;
 
+    if (net_memory_is_tight()) {
+        if (has_data(pcb))
+            return 0;
+        if (room > TIGHT_SEGMENTS * pcb->mss)
+            room = TIGHT_SEGMENTS * pcb->mss;
+    }
     if (bytes > room)
         bytes = room;
     if (bytes > WRITE_MAX_BYTES)
@@ -538,7 +595,7 @@ static long write_some(struct tcp_pcb *pcb, const char *data, size_t bytes, bool
         if (error != ERR_MEM)
             return socket_errno(error);
         if (bytes <= pcb->mss) /* not even one segment */
-            return pcb->unacked || pcb->unsent ? 0 : -ENOBUFS;
+            return has_data(pcb) ? 0 : -ENOBUFS;
         bytes /= 2; /* the queue of segments, or memory, is nearly full */
     }
 }
