@@ -121,7 +121,7 @@ boot("domu-memory-least", "A target below what the guest needs is followed as fa
      options=sizes("<16384 65536", "xl mem-set guest 1",
                    "until [ $(xl list guest | awk 'END { print $3 }') -lt 16 ]; do sleep 0.1; done",
                    "sleep 2", "xl list guest", "xl mem-set guest 64"),
-     console=[r"^parvus: memory [0-9]{4} KiB, target 1024 KiB: the rest is in use$",
+     console=[r"^parvus: memory [0-9]+ KiB, target 1024 KiB: the rest is in use$",
               r"^parvus: memory 65536 KiB, target 65536 KiB$"], absent=["warning"])
 # The memory that Xen has left goes to a second domain, which never runs.
 boot("domu-memory-none", "Where Xen has no memory left the guest keeps trying until there is some.",
