@@ -3,6 +3,7 @@
  */
 #include "kernel/balloon.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include <xen/memory.h>
