@@ -22,6 +22,7 @@ import subprocess
 
 import hosts as host_table
 from parvuslib import images
+from parvuslib.errors import Missing
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 PARVUS = os.path.join(images.ROOT, "tools", "parvus")
@@ -39,9 +40,7 @@ Result = collections.namedtuple("Result", "id outcome message log", defaults=(""
 Job = collections.namedtuple("Job", "id sentence host run")
 
 
-class Skip(Exception):
-    """Raised by a test that cannot run here; says what is missing."""
-
+Skip = Missing  # raised by a test that cannot run here; says what is missing
 
 registered = []
 

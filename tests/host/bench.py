@@ -2,7 +2,7 @@
 import json
 import os
 
-from framework import BUILD, command, test
+from framework import BUILD, Skip, command, test
 
 
 @test("bench-hello", "A benchmark writes its files, also when nobody reads its tables.")
@@ -30,3 +30,28 @@ def check_promises():
             *((f"{change} in a batch", costs[f"pte.{change}.mmu_update.512"], 40)
               for change in ("set", "remap", "clear"))]:
         assert cost <= most, f"{what}: {cost} instructions, more than {most}"
+
+
+@test("bench-httpd", "Of what a request costs: the device adds up what TCP carries, and most requests need no hypercall.")
+def check_httpd():
+    if os.geteuid() != 0:
+        raise Skip("network namespaces need root")
+    status, output = command(["tools/bench", "--quick", "httpd"], timeout=900)
+    assert status == 0, output
+    with open(os.path.join(BUILD, "bench", "httpd.json"), encoding="utf-8") as file:
+        count = json.load(file)["counts"]["onepage, a request"]
+    for what, most in [("checksums", 10), ("hypercalls", 1), ("instructions", 9000)]:
+        assert 0 <= count[what] <= most, f"{what} of a request: {count[what]}, more than {most}"
+    assert count["instructions"] > 1000 and count["kicks"] > 0, f"it is not counted: {count}"
+
+
+@test("bench-disk", "The benchmark of the disk counts what each request costs.")
+def check_disk():
+    status, output = command(["tools/bench", "--quick", "disk"], timeout=900)
+    assert status == 0, output
+    with open(os.path.join(BUILD, "bench", "disk.json"), encoding="utf-8") as file:
+        figures = json.load(file)["hosts"]["tcg-microvm"]["figures"]
+    assert len(figures) == 24 and all(figure["iops"] > 0 for figure in figures), figures
+    for figure in figures:
+        if figure["order"] == "sequential":
+            assert figure["counts"]["instructions"] > 100, figure

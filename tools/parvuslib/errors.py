@@ -1,4 +1,4 @@
-"""Exit statuses of `tools/parvus run` beside the application's own, and the usage error."""
+"""Exit statuses of `tools/parvus run` beside the application's own, and what is raised."""
 
 USAGE_ERROR = 2
 TIME_OUT = 124
@@ -11,3 +11,7 @@ OUT_OF_MEMORY = 137
 
 class UsageError(Exception):
     """An option or argument that cannot be; the message names it."""
+
+
+class Missing(Exception):
+    """This machine lacks something; says what."""
