@@ -110,6 +110,23 @@ uint8_t *packet_tcp_flags(const struct packet *packet)
     return packet->frame + packet->layer4_start + TCP_FLAGS_OFFSET;
 }
 
+/* For a few bytes: the C library's memcmp goes byte by byte where alignments differ. */
+static bool differ(const uint8_t *a, const uint8_t *b, unsigned bytes)
+{
+    for (; bytes >= 8; a += 8, b += 8, bytes -= 8) {
+        uint64_t first, second;
+
+        memcpy(&first, a, 8);
+        memcpy(&second, b, 8);
+        if (first != second)
+            return true;
+    }
+    for (; bytes > 0; a++, b++, bytes--)
+        if (*a != *b)
+            return true;
+    return false;
+}
+
 bool packet_continues(const struct packet *first, const struct packet *next, uint32_t next_sequence)
 {
     const uint8_t *a = first->frame, *b = next->frame;
@@ -122,17 +139,16 @@ bool packet_continues(const struct packet *first, const struct packet *next, uin
         return false;
     /* Ethernet header; service and hops, which IPv4 has at 1 and 8, IPv6 at 0..1 and 7; addresses;
      * ports; what is acknowledged; window; options. */
-    return memcmp(a, b, first->ip_start) == 0 && a[first->ip_start + 1] == b[first->ip_start + 1] &&
+    return !differ(a, b, first->ip_start) && a[first->ip_start + 1] == b[first->ip_start + 1] &&
            a[first->ip_start + (first->is_ipv6 ? 7 : 8)] ==
                b[first->ip_start + (first->is_ipv6 ? 7 : 8)] &&
-           memcmp(a + first->ip_start + addresses, b + first->ip_start + addresses,
-                  tcp - first->ip_start - addresses + TCP_SEQUENCE_OFFSET) == 0 &&
-           memcmp(a + tcp + TCP_ACKNOWLEDGED_OFFSET, b + tcp + TCP_ACKNOWLEDGED_OFFSET,
-                  TCP_FLAGS_OFFSET - TCP_ACKNOWLEDGED_OFFSET) == 0 &&
+           !differ(a + first->ip_start + addresses, b + first->ip_start + addresses,
+                   tcp - first->ip_start - addresses + TCP_SEQUENCE_OFFSET) &&
+           !differ(a + tcp + TCP_ACKNOWLEDGED_OFFSET, b + tcp + TCP_ACKNOWLEDGED_OFFSET,
+                   TCP_FLAGS_OFFSET - TCP_ACKNOWLEDGED_OFFSET) &&
            ((a[tcp + TCP_FLAGS_OFFSET] ^ b[tcp + TCP_FLAGS_OFFSET]) & ~TCP_PSH) == 0 &&
-           memcmp(a + tcp + TCP_FLAGS_OFFSET + 1, b + tcp + TCP_FLAGS_OFFSET + 1, 2) == 0 &&
-           memcmp(a + tcp + TCP_HLEN, b + tcp + TCP_HLEN, first->payload_start - tcp - TCP_HLEN) ==
-               0;
+           !differ(a + tcp + TCP_FLAGS_OFFSET + 1, b + tcp + TCP_FLAGS_OFFSET + 1, 2) &&
+           !differ(a + tcp + TCP_HLEN, b + tcp + TCP_HLEN, first->payload_start - tcp - TCP_HLEN);
 }
 
 void packet_set_bytes(const struct packet *packet, unsigned bytes)

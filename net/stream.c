@@ -18,6 +18,7 @@
 #include "net/memory.h"
 #include "net/socket_inside.h"
 
+#define MIN_ALIGNED_MSS 512
 #define WRITE_MAX_BYTES 0xffff /* lwIP's tcp_write counts in 16 bits */
 #define BACKLOG_MAX 4096
 #define HALF_OPEN_MIN 128 /* a listener has room for as many, whatever its backlog */
@@ -158,11 +159,23 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t bytes)
     return ERR_OK;
 }
 
+/*
+ * Segments are copied out of what the application sends, one after the other: where a segment is a
+ * multiple of 8 bytes, each copy is aligned like the first (libc-glue/memory.S says what that is
+ * worth). A peer's very small segments stay as they are.
+ */
+static void align_segments(struct tcp_pcb *pcb)
+{
+    if (pcb->mss >= MIN_ALIGNED_MSS)
+        pcb->mss &= (u16_t)~7u;
+}
+
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t error)
 {
     struct net_socket *s = arg;
 
-    (void)pcb, (void)error;
+    (void)error;
+    align_segments(pcb);
     s->stream.state = STREAM_CONNECTED;
     socket_update(s, NET_WRITABLE);
     return ERR_OK;
@@ -248,6 +261,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
     }
     listener->stream.nr_half_open--;
     attach(s, pcb);
+    align_segments(pcb);
     s->stream.state = STREAM_CONNECTED;
     s->stream.peer = pcb->remote_ip;
     s->stream.peer_port = pcb->remote_port;
