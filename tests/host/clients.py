@@ -3,11 +3,13 @@ namespace (tests/netns.py), on each kind of virtual hardware.
 """
 import json
 import os
+import random
 import re
+import subprocess
 
 import hosts
 from framework import test
-from netns import Network
+from netns import CLIENT_TIMEOUT_S, Network
 
 # Both transports, both kinds of PCI interrupt, a hypervisor of ours and one not ours.
 HOSTS = ["tcg-microvm", "tcg-q35", "kvm-microvm", "xen-dom0"]
@@ -106,7 +108,8 @@ def check_dhcp(host, folder):
                            "--log-queries", f"--interface={network.tap}", "--bind-interfaces",
                            "--dhcp-range=10.77.0.50,10.77.0.50,1h", "--dhcp-leasefile=" +
                            os.path.join(folder, "leases"), "--no-resolv", "--no-hosts",
-                           "--address=/peer.test/10.77.0.1",
+                           "--address=/peer.test/10.77.0.1", "--address=/peer.test/fd77::1",
+                           "--address=/none.test/",
                            log=os.path.join(folder, "dnsmasq.log")) as dnsmasq:
             dnsmasq.wait_for("started")
             with httpd(network, host, folder, parameters=["ip=dhcp", "log=info"]) as guest:
@@ -114,3 +117,58 @@ def check_dhcp(host, folder):
                 guest.wait_for(LISTENING)
                 page = network.output("curl", "-sS", "http://10.77.0.50/")
                 assert "</html>" in page.lower(), page
+            # To the same lease, the names that this server has.
+            with network.guest(host, "lookup", folder, arguments=["peer.test", "none.test"],
+                               parameters=["ip=dhcp"]) as guest:
+                guest.wait_for(r"^peer\.test: 10\.77\.0\.1$")
+                guest.wait_for(r"^peer\.test: fd77::1$")
+                guest.wait_for(r"^none\.test: .*not known")
+                assert guest.wait() == 0
+
+
+@test("client-socat", "socat gets back from echo what it sends, by TCP and UDP, over IPv4 and IPv6.", HOSTS)
+def check_socat(host, folder):
+    data = random.Random(3).randbytes(1_000_000)
+    with Network() as network, network.guest(host, "echo", folder) as guest:
+        guest.wait_for("^echo: TCP and UDP port 7")
+        for tcp, udp, address in (("TCP4", "UDP4", Network.GUEST), ("TCP6", "UDP6", f"[{Network.GUEST6}]")):
+            check_socat_sends(network, "60", f"{tcp}:{address}:7", data)
+            for size in (1, 1400, 5000):  # the last one in fragments
+                check_socat_sends(network, "1", f"{udp}:{address}:7", data[:size])
+
+
+def check_socat_sends(network, wait_s, address, data):
+    """`wait_s`: how long it waits for the answer once all is sent; by TCP, for its end at most."""
+    done = subprocess.run(network.inside("socat", "-t", wait_s, "-b", "65536", "-", address), input=data,
+                          capture_output=True, timeout=CLIENT_TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == data, f"{address}: {len(done.stdout)} of {len(data)} bytes, or others"
+
+
+def run_iperf(network, *options):
+    return network.output("iperf", "-c", Network.GUEST, "-f", "k", *options)
+
+
+@test("client-iperf", "iperf sends and gets by TCP, and loses little by UDP.", HOSTS)
+def check_iperf(host, folder):
+    with Network() as network, network.guest(host, "iperf", folder) as guest:
+        guest.wait_for("^iperf: TCP and UDP port 5001")
+        for options, directions in (((), 1), (("--reverse",), 1), (("--full-duplex",), 2)):
+            output = run_iperf(network, "-t", "1", *options)
+            rates = re.findall(r"^\[ *\*?[0-9]+\] .* ([0-9]+) Kbits/sec", output, re.MULTILINE)
+            assert len(rates) == directions and all(int(rate) > 0 for rate in rates), output
+        output = run_iperf(network, "-u", "-t", "1", "-b", "1M")
+        report = re.search(r"Server Report:(.|\n)* ([0-9]+)/ *([0-9]+) \(", output)
+        assert report and int(report[3]) > 10 and int(report[2]) < int(report[3]) / 2, output
+
+
+@test("client-intx", "Without MSI-X, by the interrupt line, wrk and ping get their answers.", ["tcg-q35", "xen-dom0"])
+def check_intx(host, folder):
+    with Network() as network, httpd(network, host, folder,
+                                     options=["--qemu", "-global virtio-net-pci.vectors=0"]) as guest:
+        guest.wait_for(LISTENING)
+        network.output("ping", "-n", "-c", "20", "-i", "0.02", "-w", "100", Network.GUEST)
+        output = network.output("wrk", "-t1", "-c16", "-d2s", "--timeout", "60", url())
+        assert "Socket errors" not in output and int(re.search(r"(\d+) requests in", output)[1]) > 0, output
+        eth0 = status_of(network)["interfaces"][1]
+        assert eth0["interrupts"] > 0, eth0

@@ -44,3 +44,8 @@ boot("virtio-mmio-nonsense", "A bad description of a device is refused by its na
                           "virtio_mmio.device=512@0xfee01000:5 virtio_mmio.device=4k@0xfeb01000:5:x"],
      console=[r"virtio_mmio.device=512@: not of the form", r"virtio_mmio.device=0x200@0xfeb00001:3: not of the form",
               r"virtio mmio device 0xfee01000: ", r"virtio_mmio.device=4k@0xfeb01000:5:x: not of the form", HELLO])
+boot("virtio-rng-net", "The network's numbers come from the entropy device where the processor has none.", app="net",
+     arguments=["stream_ipv4"], options=["--qemu", f"-cpu max,-rdrand {MODERN} -device virtio-rng-device"],
+     absent=["sequence numbers may be guessed"])
+boot("virtio-rng-net-none", "Where nothing has random numbers, the network says so.", app="net",
+     arguments=["stream_ipv4"], options=["--qemu", "-cpu max,-rdrand"], console=["sequence numbers may be guessed"])
