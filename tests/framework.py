@@ -37,7 +37,7 @@ RESULT = re.compile(r"test: (\S+) \.\.\.(?: (ok|FAILED|skipped):? ?(.*))?")
 TOTAL = re.compile(r"tests: ([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped")
 
 Result = collections.namedtuple("Result", "id outcome message log", defaults=("", None))
-Job = collections.namedtuple("Job", "id sentence host run")
+Job = collections.namedtuple("Job", "id sentence host run waits")
 
 
 Skip = Missing  # raised by a test that cannot run here; says what is missing
@@ -45,17 +45,17 @@ Skip = Missing  # raised by a test that cannot run here; says what is missing
 registered = []
 
 
-def register(test_id, sentence, hosts, run):
-    """`run(host)` returns Results."""
+def register(test_id, sentence, hosts, run, waits=False):
+    """`run(host)` returns Results. `waits`: most of the time it does nothing, and runs beside others."""
     if any(other_id == test_id for other_id, *_ in registered):
         raise ValueError(f"two tests with the id {test_id}")
-    registered.append((test_id, sentence, hosts, run))
+    registered.append((test_id, sentence, hosts, run, waits))
 
 
 def jobs(pattern):
     """The jobs whose id matches. Slow ones first, so that the end does not wait for one of them."""
-    found = [Job(test_id, sentence, host, lambda run=run, host=host: run(host))
-             for test_id, sentence, hosts, run in registered if pattern.search(test_id)
+    found = [Job(test_id, sentence, host, lambda run=run, host=host: run(host), waits)
+             for test_id, sentence, hosts, run, waits in registered if pattern.search(test_id)
              for host in hosts]
     return sorted(found, key=lambda job: (job.host not in host_table.SLOW, job.host))
 

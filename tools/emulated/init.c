@@ -104,11 +104,15 @@ static void write_all(const void *buffer, size_t bytes)
     }
 }
 
+// In one piece, as each write leaves this machine. At most CHUNK_BYTES.
 static void send_frame(uint32_t kind, uint32_t value, const void *data, uint32_t bytes)
 {
+    static char buffer[sizeof(struct frame) + CHUNK_BYTES];
     struct frame frame = {kind, value, bytes};
-    write_all(&frame, sizeof frame);
-    write_all(data, bytes);
+    memcpy(buffer, &frame, sizeof frame);
+    if (bytes > 0)
+        memcpy(buffer + sizeof frame, data, bytes);
+    write_all(buffer, sizeof frame + bytes);
 }
 
 // The caller frees *data, which has a 0 after its end.
