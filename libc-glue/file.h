@@ -42,6 +42,7 @@ struct file_ops {
                     off_t *position); /* NULL: -EINVAL */
     ssize_t (*write)(struct file *file, const struct iovec *from, int count,
                      off_t *position);                /* NULL: -EINVAL */
+    int (*sync)(struct file *file);                   /* fsync. NULL: -EINVAL */
     int (*stat)(struct file *file, struct stat *out); /* *out is zeroed. NULL: -EBADF */
     int (*ioctl)(struct file *file, unsigned long request, void *argument); /* NULL: -ENOTTY */
     ssize_t (*entries)(struct file *file, void *buffer, size_t bytes,

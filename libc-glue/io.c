@@ -196,6 +196,23 @@ off_t lseek(int fd, off_t offset, int whence)
     return glue_result(result);
 }
 
+int fsync(int fd)
+{
+    struct file *file;
+    int result = fd_get(fd, &file);
+
+    if (result == 0) {
+        result = file->ops->sync != NULL ? file->ops->sync(file) : -EINVAL;
+        file_put(file);
+    }
+    return (int)glue_result(result);
+}
+
+int fdatasync(int fd)
+{
+    return fsync(fd);
+}
+
 static int control(int fd, struct file *file, unsigned long request, void *argument)
 {
     switch (request) {

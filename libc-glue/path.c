@@ -1,5 +1,5 @@
 /*
- * Paths: the tree of the initrd, which is read-only.
+ * Paths: the tree of the initrd, which is read-only, and before it the disks, /dev/vda and so on.
  *
  * Ordinary calls from threads. The working folder is the one thing that changes. Permission bits
  * are told, not enforced: whoever runs here is root.
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "kernel/initrd.h"
+#include "libc-glue/disk_file.h"
 #include "libc-glue/fd.h"
 #include "libc-glue/glue.h"
 #include "libc-glue/initrd_file.h"
@@ -166,10 +167,10 @@ static int check_open(uint32_t node, int flags)
     return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0 ? -EROFS : 0;
 }
 
-static int open_at(int folder, const char *path, int flags)
+/* An open file of the initrd. */
+static int open_initrd(int folder, const char *path, int flags, struct file **out)
 {
     bool is_exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
-    struct file *file;
     uint32_t node;
     int result = find(folder, path, (flags & O_NOFOLLOW) == 0 && !is_exclusive,
                       (flags & O_CREAT) != 0, &node);
@@ -177,7 +178,17 @@ static int open_at(int folder, const char *path, int flags)
     if (result == 0)
         result = check_open(node, flags);
     if (result == 0)
-        result = initrd_file_open(node, flags & ~(O_CREAT | O_EXCL | O_CLOEXEC), &file);
+        result = initrd_file_open(node, flags & ~(O_CREAT | O_EXCL | O_CLOEXEC), out);
+    return result;
+}
+
+static int open_at(int folder, const char *path, int flags)
+{
+    struct blkdev *disk = disk_file_find(path);
+    struct file *file;
+    int result =
+        disk != NULL ? disk_file_open(disk, flags, &file) : open_initrd(folder, path, flags, &file);
+
     if (result != 0)
         return result;
     result = fd_open(file, flags);
@@ -200,7 +211,14 @@ int openat(int folder, const char *path, int flags, ...)
 
 static int stat_at(int folder, const char *path, struct stat *out, bool follow_last)
 {
+    struct blkdev *disk = disk_file_find(path);
     uint32_t node;
+
+    if (disk != NULL) {
+        *out = (struct stat){0};
+        disk_file_stat(disk, out);
+        return 0;
+    }
     int error = find(folder, path, follow_last, false, &node);
 
     if (error == 0) {
@@ -227,7 +245,13 @@ int fstatat(int folder, const char *restrict path, struct stat *restrict out, in
 
 int access(const char *path, int mode)
 {
+    const struct blkdev *disk = disk_file_find(path);
     uint32_t node;
+
+    if (disk != NULL)
+        return (int)glue_result((mode & W_OK) != 0 && disk->is_read_only ? -EROFS
+                                : (mode & X_OK) != 0                     ? -EACCES
+                                                                         : 0);
     int error = find(AT_FDCWD, path, true, false, &node);
 
     if (error == 0 && (mode & W_OK) != 0)

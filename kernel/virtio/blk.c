@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernel/blkdev.h"
+#include "kernel/clock.h"
 #include "kernel/log.h"
 #include "kernel/spinlock.h"
 #include "kernel/sync.h"
@@ -54,6 +55,7 @@ enum { STATUS_OK = 0, STATUS_IOERR = 1, STATUS_UNSUPP = 2, STATUS_NONE = 0xff /*
 #define MAX_REQUESTS 16
 #define HEADER_AND_STATUS 2 /* descriptors beside the data's */
 #define MAX_BLOCK_BYTES (1u << 16)
+#define PATIENCE_NS 1000000000ull /* then we look whether the device is still there */
 
 struct request {
     struct {
@@ -179,7 +181,8 @@ static int run(struct blk *blk, struct request *r, const struct vq_piece *data, 
     if (error)
         return -EIO; /* broken: nothing else keeps a request out of the queue */
     while (!r->is_done && !blk->dev->is_broken) /* set before broken() is called */
-        semaphore_wait(&r->done);
+        if (semaphore_timedwait(&r->done, clock_monotonic_ns() + PATIENCE_NS) == -ETIMEDOUT)
+            virtio_check(blk->dev);
     return result_of(blk, r);
 }
 

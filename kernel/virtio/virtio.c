@@ -214,17 +214,23 @@ void virtio_queues_used(struct virtio_device *dev)
             virtio_queue_used(&dev->queues[i]);
 }
 
-void virtio_config_changed(struct virtio_device *dev)
+void virtio_check(struct virtio_device *dev)
 {
     if (dev->is_broken)
         return;
     uint8_t status = dev->transport->status(dev);
 
-    if (status == STATUS_GONE)
-        virtio_break(dev, "it is gone");
+    /* A bus without it gives ones, or (QEMU's) zeroes. */
+    if (status == STATUS_GONE || !(status & STATUS_ACKNOWLEDGE))
+        virtio_break(dev, "it is gone (status 0x%x)", status);
     else if (status & STATUS_NEEDS_RESET) /* 2.1.2 */
         virtio_break(dev, "it says that it needs a reset");
-    else if (dev->driver->config_changed)
+}
+
+void virtio_config_changed(struct virtio_device *dev)
+{
+    virtio_check(dev);
+    if (!dev->is_broken && dev->driver->config_changed)
         dev->driver->config_changed(dev);
 }
 

@@ -150,4 +150,8 @@ bool virtio_take_back(struct virtio_queue *q, void **cookie);
 void virtio_break(struct virtio_device *dev, const char *format, ...)
     __attribute__((cold, format(printf, 2, 3)));
 
+/* Asks the device whether it is there and well; if not, it is broken. For whoever has waited for
+ * long: what has vanished does not interrupt. Any context. */
+void virtio_check(struct virtio_device *dev);
+
 #endif

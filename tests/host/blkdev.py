@@ -8,8 +8,8 @@ from framework import FAILED, LOGS, BOOT_TIMEOUT_S, Result, app_image, parvus, r
 SECTOR_BYTES = 512
 NR_SECTORS = 16384
 WRITTEN = 0x5A5A000000000000
-# What the guest wrote for good (tests/blkdev/main.c): the large transfer and the threads' parts.
-AFTERWARDS = [range(1024, 1024 + 5000), range(8192, 8192 + 24 * 64)]
+# What the guest wrote for good (tests/blkdev/): the large transfer, the threads' parts and the file's.
+AFTERWARDS = [range(1024, 1024 + 5000), range(8192, 8192 + 24 * 64), range(13312, 13312 + 64)]
 KEPT = [range(0, 64), range(14336, NR_SECTORS)]
 
 MMIO = ["tcg-microvm", "kvm-microvm"]
@@ -38,7 +38,7 @@ def problem(file, is_written):
     return None
 
 
-def disk(test_id, sentence, where, options="", drive="", tests=("blkdev",)):
+def disk(test_id, sentence, where, options="", drive="", tests=("blkdev", "file")):
     def run(host):
         path = os.path.join(scratch(f"{test_id}.{host}"), "disk")
         with open(path, "wb") as file:
@@ -58,4 +58,4 @@ disk("disk-intx", "So it is by a device that has no MSI-X.", PCI, ",vectors=0")
 disk("disk-plain", "So it is by one without indirect descriptors, with few of them and few segments.",
      hosts.ONE, ",indirect_desc=off,event_idx=off,queue-size=16,seg-max-adjust=on")
 disk("disk-read-only", "A read-only disk stays as it is.", hosts.ONE, drive=",read-only=on",
-     tests=("blkdev_reads", "blkdev_bounds", "readonly"))
+     tests=("blkdev_reads", "blkdev_bounds", "readonly", "file_facts", "file_paths"))
