@@ -20,6 +20,8 @@ FRAMES = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__)
 SEED = 20240607
 SETTLE_S = 120
 SLACK_BYTES = 512 << 10
+# The heap itself only grows: to the most that was in use at once, which differs between two loads.
+HEAP_SLACK_BYTES = 2 << 20
 
 
 def url(path="/"):
@@ -50,7 +52,7 @@ def check_no_leak(network, before):
         assert time.monotonic() < deadline, f"heap: {before} before, {now} after"
         time.sleep(1)
     grown = now["heap_bytes"] - before["heap_bytes"]
-    assert grown <= SLACK_BYTES, f"the heap grew by {grown}: {before} before, {now} after"
+    assert grown <= HEAP_SLACK_BYTES, f"the heap grew by {grown}: {before} before, {now} after"
 
 
 def check_log(guest):
