@@ -79,14 +79,16 @@ LIBGCC = $(eval LIBGCC := $$(shell $(CC) -print-libgcc-file-name))$(LIBGCC)
 
 COMMON_FLAGS = -std=gnu17 -O2 -g -Wall -Wextra -Werror -nostdinc -isystem $(GCC_INCLUDE) \
     -mno-red-zone -fno-omit-frame-pointer -ffunction-sections -fdata-sections \
-    -fno-stack-protector -fno-asynchronous-unwind-tables -ffile-prefix-map=$(CURDIR)=. \
+    -fno-asynchronous-unwind-tables -ffile-prefix-map=$(CURDIR)=. \
     -D__parvus__=1 -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ $(EXTRA_CFLAGS)
 
 # Our headers come before newlib's, these before Xen's; the host's own operating system is not the
-# target. A large frame touches each of its pages, so that it cannot step over a guard page.
+# target. A large frame touches each of its pages, so that it cannot step over a guard page. The stack
+# protector's canary is kernel/canary.c's.
 GUEST_FLAGS = $(COMMON_FLAGS) -isystem libc-glue/include -isystem $(DEPS)/newlib/include \
     -isystem $(DEPS)/xen/include \
     -fno-pie -no-pie -ftls-model=local-exec -fstack-clash-protection \
+    -fstack-protector-strong -mstack-protector-guard=global \
     -U__linux__ -U__linux -Ulinux -U__gnu_linux__ -U__unix__ -Uunix -U__unix
 
 # Flags of each class of sources. Kernel code keeps out of the SSE registers, so that an event
@@ -97,7 +99,7 @@ FLAGS_libc-glue = $(GUEST_FLAGS) -I.
 FLAGS_net = $(GUEST_FLAGS) -I. -Inet -isystem $(DEPS)/lwip/src/include -mgeneral-regs-only
 FLAGS_lwip = $(FLAGS_net) -w
 FLAGS_app = $(GUEST_FLAGS)
-FLAGS_hypervisor = $(COMMON_FLAGS) -isystem $(DEPS)/xen/include -I. -ffreestanding \
+FLAGS_hypervisor = $(COMMON_FLAGS) -fno-stack-protector -isystem $(DEPS)/xen/include -I. -ffreestanding \
     -fpie -fvisibility=hidden -mgeneral-regs-only -fno-jump-tables -mcmodel=small \
     -D__PARVUS_HYPERVISOR__
 

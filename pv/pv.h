@@ -166,6 +166,7 @@ struct trap_frame {
 #define RFLAGS_IF 0x200ull /* in a saved frame: events were unmasked */
 
 /* Supplied by the kernel. */
+void kernel_protect_stacks(void);           /* first of all: sets the stack protector's canary */
 _Noreturn void kernel_main(void);           /* on the boot stack, events masked */
 void kernel_trap(struct trap_frame *frame); /* exception, events masked; returns to frame */
 void kernel_event_exit(void);               /* after the handlers of an event, masked */

@@ -41,10 +41,11 @@ static int map_shared_info(uint64_t machine_address)
     return (int)hypervisor_update_va_mapping((uintptr_t)pv_shared_page, entry, UVMF_INVLPG);
 }
 
-_Noreturn void pv_start(struct start_info *si)
+__attribute__((optimize("no-stack-protector"))) _Noreturn void pv_start(struct start_info *si)
 {
     static const char no_shared_page[] = "parvus: the hypervisor refused to map shared_info\n";
 
+    kernel_protect_stacks();
     if (map_shared_info(si->shared_info)) {
         pv_console_write(no_shared_page, sizeof(no_shared_page) - 1);
         pv_shutdown(PV_SHUTDOWN_CRASH, 0);

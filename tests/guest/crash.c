@@ -370,6 +370,35 @@ static void call_abort(void)
     abort();
 }
 
+/* As a copy with a wrong length does: beyond a local array, as far as the canary. */
+static __attribute__((noipa)) void overrun_stack(volatile size_t bytes)
+{
+    char local[40];
+
+    for (volatile char *p = local; p < local + bytes; p++)
+        *p = 'x';
+}
+
+static void stack_overrun(void)
+{
+    overrun_stack(64);
+}
+
+static void *overrun_in_thread(void *unused)
+{
+    overrun_stack(64);
+    return unused;
+}
+
+static void stack_overrun_in_thread(void)
+{
+    const struct thread_attr attr = {.name = "scribbler"};
+    struct thread *t;
+
+    if (thread_create(&t, &attr, overrun_in_thread, NULL) == 0)
+        thread_join(t, NULL);
+}
+
 static void double_free(void)
 {
     void *volatile block = malloc(1000), *other = malloc(1000);
@@ -541,6 +570,8 @@ static const struct {
     END(stack_pointer_into_hypervisor),
     END(failed_assertion),
     END(call_abort),
+    END(stack_overrun),
+    END(stack_overrun_in_thread),
     END(double_free),
     END(heap_overrun),
     END(free_of_stack),

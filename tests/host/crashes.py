@@ -91,6 +91,10 @@ crash("failed_assertion", "A failed assertion shows the expression, file and lin
       r"failed_assertion\+0x")
 crash("call_abort", "abort is a crash, with the way to it.", r"abort\(\) called$",
       r"call_abort\+0x")
+crash("stack_overrun", "A smashed canary ends the guest, and the report names the function.",
+      r"stack overrun: ", r"^  #1 0x\w+ overrun_stack\+0x.*crash\.c:\d+$", where=[*FEW, "xen-dom0"])
+crash("stack_overrun_in_thread", "In a thread, it is named as well.", r"stack overrun: ",
+      r"overrun_stack\+0x", thread="scribbler", where=hosts.ONE)
 crash("double_free", "A block freed twice is noticed.", r"heap: 0x\w+ was freed twice",
       r"double_free\+0x")
 crash("heap_overrun", "A block written beyond its end is noticed when freed.", r"heap: 0x",
