@@ -31,7 +31,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: image run iso images test bench check clean distclean help FORCE
+.PHONY: image run iso images test fuzz fuzzers bench check clean distclean help FORCE
 
 image:
 
@@ -312,6 +312,8 @@ $(foreach f,$(APP_FOLDERS),$(eval $(call app_rules,$(notdir $(f)),$(f))))
 
 IMAGES := $(foreach f,$(notdir $(APP_FOLDERS)),$(B)/apps/$(f)/$(f).img)
 
+include tests/fuzz/host/build.mk
+
 # ---- targets -------------------------------------------------------------------------------------
 
 image: $(APP_IMAGE) $(FILES_app-$(APP_NAME)) $(HYPERVISOR_IMAGE)
@@ -333,6 +335,11 @@ test: images
 	$(Q)tools/deps/packages test || true
 	$(Q)tests/run $(TESTS)
 
+# For long: FUZZ_SECONDS is the time of all fuzzers on the host together.
+FUZZ_SECONDS ?= 3600
+fuzz: images fuzzers
+	$(Q)tests/fuzz/run --seconds $(FUZZ_SECONDS)
+
 bench: images
 	$(Q)tools/bench $(BENCH)
 
@@ -348,6 +355,7 @@ help:
 	@echo 'make run [APP=A] [ARGS="..."] [RUN="..."]   boot it; RUN: options of tools/parvus run'
 	@echo 'make iso [APP=A]       a GRUB ISO: Multiboot 1, Multiboot 2, hypervisor + guest module'
 	@echo 'make test [TESTS=".."] every test; TESTS: options of tests/run'
+	@echo 'make fuzz [FUZZ_SECONDS=3600]   every fuzzer, for long; make fuzzers: builds those of the host'
 	@echo 'make bench             every benchmark; results in $(B)/bench/'
 	@echo 'make check             static checks: style, include edges, privileged instructions'
 	@echo 'make images            every application and the in-guest tests'

@@ -32,6 +32,7 @@ struct multiboot1_range {
 } __attribute__((packed));
 
 #define MULTIBOOT1_RAM 1
+#define MAX_FILE_NAME_BYTES 4096
 
 static int starts_with(const char *text, const char *prefix)
 {
@@ -41,14 +42,22 @@ static int starts_with(const char *text, const char *prefix)
     return 1;
 }
 
-/* QEMU puts the file's name before the command line, GRUB does not (neither does 3.3 say so). */
-static const char *skip_first_word(const char *text)
+/* The text at an address. QEMU puts the file's name before it, GRUB does not (neither does 3.3 say
+ * so). */
+static const char *text_at(uint32_t addr, int is_qemu)
 {
-    while (*text && *text != ' ')
-        text++;
-    while (*text == ' ')
-        text++;
-    return text;
+    const char *text = boot_map(addr, MAX_FILE_NAME_BYTES + BOOT_COMMAND_LINE_BYTES);
+    unsigned int i = 0;
+
+    if (!is_qemu)
+        return text;
+    while (i < MAX_FILE_NAME_BYTES && text[i] && text[i] != ' ')
+        i++;
+    while (i < MAX_FILE_NAME_BYTES && text[i] == ' ')
+        i++;
+    if (i == MAX_FILE_NAME_BYTES)
+        boot_fail("Multiboot: a file's name longer than %d bytes", MAX_FILE_NAME_BYTES - 1);
+    return text + i;
 }
 
 void boot_read_multiboot1(uint64_t addr, struct boot_info *info)
@@ -79,15 +88,11 @@ void boot_read_multiboot1(uint64_t addr, struct boot_info *info)
             boot_map(mbi->modules, (uint64_t)mbi->nr_modules * sizeof(*modules));
 
         for (uint32_t i = 0; i < mbi->nr_modules; i++) {
-            const char *text = modules[i].text ? boot_map(modules[i].text, 4096) : "";
+            const char *text = modules[i].text ? text_at(modules[i].text, is_qemu) : "";
 
-            boot_add_module(info, modules[i].start, modules[i].end,
-                            is_qemu ? skip_first_word(text) : text);
+            boot_add_module(info, modules[i].start, modules[i].end, text);
         }
     }
-    if (mbi->flags & MBI_COMMAND_LINE) {
-        const char *text = boot_map(mbi->command_line, BOOT_COMMAND_LINE_BYTES);
-
-        boot_copy_command_line(info->command_line, is_qemu ? skip_first_word(text) : text);
-    }
+    if (mbi->flags & MBI_COMMAND_LINE)
+        boot_copy_command_line(info->command_line, text_at(mbi->command_line, is_qemu));
 }

@@ -36,7 +36,7 @@ static void read_map(const struct tag *tag, struct boot_info *info)
 {
     if (tag->map.entry_size < sizeof(struct range))
         boot_fail("Multiboot 2 memory map: entries of %u bytes", tag->map.entry_size);
-    for (uint32_t offset = 16; offset + tag->map.entry_size <= tag->size;
+    for (uint32_t offset = 16; tag->map.entry_size <= tag->size - offset;
          offset += tag->map.entry_size) {
         const struct range *range = (const void *)((const char *)tag + offset);
 

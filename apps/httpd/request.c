@@ -346,6 +346,7 @@ int request_parse(const char *data, size_t bytes, struct request *out)
     out->target = out->if_none_match = out->if_modified_since = out->if_match =
         out->if_unmodified_since = out->if_range = out->range = (struct text){"", 0};
     out->path_bytes = 0;
+    out->path[0] = 0;
     do { /* empty lines before a request are passed over (RFC 9112, 2.2) */
         result = next_line(&cursor, &line);
     } while (result == 1 && line.bytes == 0);

@@ -43,7 +43,7 @@ static const struct header *read_table(uint64_t addr)
 
     for (uint32_t i = 0; i < table->bytes; i++)
         sum += bytes[i];
-    return sum == 0 ? table : NULL;
+    return sum == 0 ? (const void *)bytes : NULL;
 }
 
 void acpi_init(const struct boot_info *info)

@@ -1,0 +1,42 @@
+# The fuzzers that run on the host, for the main Makefile: each NAME.c below with LLVMFuzzerTestOneInput
+# and the sources of FUZZ_NAME becomes $(B)/fuzz/NAME. `make fuzzers` builds them all; they need clang.
+
+CLANG ?= clang-14
+FUZZ := tests/fuzz/host
+
+# What is shared: log, formatting; the hypervisor's side of the boot code; lwIP with the sanitizers.
+FUZZ_LOG := kernel/log.c kernel/format.c $(FUZZ)/console_support.c
+FUZZ_BOOT := $(FUZZ)/boot_support.c
+
+FUZZ_acpi := $(FUZZ_BOOT)
+FUZZ_archive := kernel/archive.c kernel/tar.c kernel/cpio.c
+FUZZ_boot := $(FUZZ_BOOT) $(wildcard boot/*.c)
+FUZZ_cmdline := kernel/cmdline.c $(FUZZ_LOG)
+FUZZ_elf := $(FUZZ_BOOT) pv/hypervisor/elf.c
+FUZZ_request := apps/httpd/request.c apps/httpd/http_date.c
+
+FUZZERS := $(patsubst FUZZ_%,%,$(filter-out FUZZ_LOG FUZZ_BOOT,$(filter FUZZ_%,$(.VARIABLES))))
+
+# On x86 nothing has to be aligned, and what is read here lies anywhere.
+FUZZ_FLAGS = -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=alignment \
+    -fno-sanitize-recover=all -Wall -Wextra -Werror -Wno-sign-compare -I. -isystem $(DEPS)/xen/include \
+    -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -Iapps/httpd
+
+$(B)/fuzz/obj/%.o: % $(B)/flags/fuzz $(FETCHED)
+	$(say) CLANG $<
+	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
+$(B)/flags/fuzz: FORCE
+	$(call stamp,$(CLANG) $(FUZZ_FLAGS))
+
+# $(call fuzzer_rule,NAME)
+define fuzzer_rule
+FUZZ_OBJECTS_$(1) := $(patsubst %,$(B)/fuzz/obj/%.o,$(FUZZ)/$(1).c $(FUZZ_$(1)))
+$(B)/fuzz/$(1): $$(FUZZ_OBJECTS_$(1))
+	$$(say) LINK $$@
+	$$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $$@ $$^
+-include $$(FUZZ_OBJECTS_$(1):.o=.d)
+endef
+$(foreach f,$(FUZZERS),$(eval $(call fuzzer_rule,$(f))))
+
+fuzzers: $(FUZZERS:%=$(B)/fuzz/%)

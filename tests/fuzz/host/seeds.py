@@ -1,0 +1,150 @@
+"""What the fuzzers start from: for each a few inputs that are right, and those that once were not read
+rightly (REGRESSION: each was a bug). All are made here: SEEDS[fuzzer][name] is bytes."""
+import io
+import struct
+import tarfile
+
+from parvuslib.cpio import member
+
+BASE = 0x10000  # BOOT_MEMORY_START
+
+
+def text(string):
+    return string.encode()
+
+
+# --- boot: a byte for the protocol, then memory from BASE on --------------------------------------
+
+def multiboot1(command_line=b"mem log=info\0", ranges=((0, 0x9f000, 1), (0x100000, 0x7f00000, 1)),
+               modules=((0x200000, 0x300000, b"guest.elf\0"),), loader=b"qemu\0"):
+    entries = b"".join(struct.pack("<IQQI", 20, *entry) for entry in ranges)
+    at = BASE + 64
+    texts, places = b"", []
+    for piece in (entries, command_line, loader, *(module[2] for module in modules)):
+        places.append(at + len(texts))
+        texts += piece
+    table = b"".join(struct.pack("<IIII", start, end, places[3 + i], 0)
+                     for i, (start, end, _) in enumerate(modules))
+    info = struct.pack("<12I", 1 << 2 | 1 << 3 | 1 << 6 | 1 << 9, 0, 0, 0, places[1], len(modules),
+                       at + len(texts), 0, 0, 0, 0, len(entries))
+    info += struct.pack("<5I", places[0], 0, 0, 0, places[2])
+    return info.ljust(64, b"\0") + texts + table
+
+
+def tag(kind, body):
+    data = struct.pack("<II", kind, 8 + len(body)) + body
+    return data + bytes(-len(data) % 8)
+
+
+def multiboot2(*tags):
+    body = b"".join(tags) + tag(0, b"")
+    return struct.pack("<II", 8 + len(body), 0) + body
+
+
+def memory_map(entry_bytes=24, ranges=((0, 0x9f000, 1), (0x100000, 0x7f00000, 1))):
+    return tag(6, struct.pack("<II", entry_bytes, 0)
+               + b"".join(struct.pack("<QQII", *entry, 0) for entry in ranges))
+
+
+MULTIBOOT2 = multiboot2(tag(1, b"log=info\0"), tag(3, struct.pack("<II", 0x200000, 0x300000) + b"guest\0"),
+                        memory_map(), tag(14, b"RSD PTR ".ljust(20, b"\0")), tag(15, bytes(36)))
+
+
+def pvh():
+    at = BASE + 56
+    table = b"".join(struct.pack("<QQII", *entry, 0) for entry in ((0, 0x9f000, 1), (0x100000, 0x7f00000, 1)))
+    modules = struct.pack("<QQQQ", 0x200000, 0x1000, at, 0)
+    words = b"log=debug\0".ljust(16, b"\0")
+    start = struct.pack("<IIIIQQQQII", 0x336ec578, 1, 0, 1, at + 16, at, at + 16 + len(modules) + len(table),
+                        at + 16 + len(modules), 2, 0)
+    return start + words + modules + table + b"RSD PTR ".ljust(36, b"\0")
+
+
+# --- elf ------------------------------------------------------------------------------------------
+
+def note(name, kind, desc):
+    def padded(data):
+        return data + bytes(-len(data) % 4)
+    return struct.pack("<III", len(name), len(desc), kind) + padded(name) + padded(desc)
+
+
+NOTES = (note(b"Xen\0", 5, b"xen-3.0\0") + note(b"Xen\0", 8, b"generic\0")
+         + note(b"Xen\0", 3, struct.pack("<Q", 0)) + note(b"Xen\0", 1, struct.pack("<Q", 0x100000))
+         + note(b"Xen\0", 2, struct.pack("<Q", 0x100000))
+         + note(b"Xen\0", 10, b"!writable_page_tables|pae_pgdir_above_4gb\0")
+         + note(b"Parvus\0", 1, struct.pack("<I", 7)))
+
+
+def elf(notes=NOTES, segments=((5, 0x100000, b"\xc3" * 16, 0x1000), (6, 0x101000, b"data", 0x2000))):
+    count = len(segments) + 1
+    at = 64 + 56 * count
+    headers, body = b"", b""
+    for flags, address, data, memory in segments:
+        headers += struct.pack("<IIQQQQQQ", 1, flags, at + len(body), address, address, len(data), memory, 4096)
+        body += data
+    headers += struct.pack("<IIQQQQQQ", 4, 4, at + len(body), 0, 0, len(notes), len(notes), 4)
+    return (b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
+            + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0x100000, 64, 0, 0, 64, 56, count, 0, 0, 0)
+            + headers + body + notes)
+
+
+# --- acpi: the RSDP, then memory from BASE on -----------------------------------------------------
+
+def summed(data, at):
+    return data[:at] + bytes([-sum(data) % 256]) + data[at + 1:]
+
+
+def table(signature, body):
+    return summed(struct.pack("<4sIBB26s", signature, 36 + len(body), 1, 0, b"") + body, 9)
+
+
+def acpi(extended):
+    fadt = table(b"FACP", struct.pack("<I", 0x608).rjust(44, b"\0").ljust(55, b"\0") + b"\4" + bytes(20))
+    madt = table(b"APIC", struct.pack("<II", 0xfee00000, 1) + struct.pack("<BBBBII", 1, 12, 0, 0, 0xfec00000, 0)
+                 + struct.pack("<BBBBIH", 2, 10, 0, 0, 2, 0) + struct.pack("<BBBBIH", 2, 10, 0, 9, 9, 13))
+    word = "<Q" if extended else "<I"
+    root_bytes = 36 + 2 * struct.calcsize(word)
+    places = [BASE + root_bytes, BASE + root_bytes + len(fadt)]
+    root = table(b"XSDT" if extended else b"RSDT", b"".join(struct.pack(word, place) for place in places))
+    rsdp = struct.pack("<8sB6sBIIQI", b"RSD PTR ", 0, b"", 2 if extended else 0, BASE, 36, BASE, 0)
+    return rsdp + root + fadt + madt
+
+
+# --- archive: a byte (1: tar's checksums are made right), then the archive -----------------------
+
+def tar(kind):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=kind) as archive:
+        for name, data, fields in (("d/a", b"alpha", {}), ("m" * 90 + "/" + "n" * 90, b"long", {}),
+                                   ("link", b"", {"type": tarfile.SYMTYPE, "linkname": "d/a"}),
+                                   ("hard", b"", {"type": tarfile.LNKTYPE, "linkname": "d/a"})):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            for field, value in fields.items():
+                setattr(info, field, value)
+            archive.addfile(info, io.BytesIO(data))
+    return b"\1" + out.getvalue()[:6144]
+
+
+CPIO = (member(1, "d", 0o040755, b"") + member(2, "d/a", 0o100644, b"alpha")
+        + member(3, "link", 0o120777, b"d/a") + member(0, "TRAILER!!!", 0, b""))
+
+SEEDS = {
+    "acpi": {"rsdt": acpi(False), "xsdt": acpi(True)},
+    "archive": {"ustar": tar(tarfile.USTAR_FORMAT), "pax": tar(tarfile.PAX_FORMAT),
+                "gnu": tar(tarfile.GNU_FORMAT), "cpio": b"\0" + CPIO},
+    "boot": {"endless": b"\x80" + multiboot1(modules=((1, 2, b"x"),)),
+             "map-entry-wraps": b"\1" + multiboot2(memory_map(0xfffffff0, ())),
+             "multiboot1": b"\0" + multiboot1(), "multiboot1-grub": b"\0" + multiboot1(loader=b"GRUB\0"),
+             "multiboot2": b"\1" + MULTIBOOT2, "pvh": b"\2" + pvh()},
+    "cmdline": {"all": text('log=debug stack=64K env.A="b c" ip=10.0.0.2/24,10.0.0.1 hostname=x odd=1 '
+                            'virtio_mmio.device=512@0xfeb00e00:12 -- one "two three" a\\ b '
+                            'virtio_mmio.device=512@0xfeb00c00:11')},
+    "elf": {"guest": elf()},
+    "request": {
+        "get": text("GET /a/../b%20c?q=1 HTTP/1.1\r\nHost: x\r\nRange: bytes=1-2\r\nConnection: close, keep-alive\r\n"
+                    "If-None-Match: \"a\", W/\"b\"\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"),
+        "post": text("POST http://h/x HTTP/1.1\r\nhost:h\r\ncontent-length: 5, 5\r\nexpect: 100-continue\r\n\r\nhello"),
+        "old": text("\r\nHEAD / HTTP/1.0\nIf-Unmodified-Since: Sunday, 06-Nov-94 08:49:37 GMT\n\n"),
+        "options": text("OPTIONS * HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
+}
