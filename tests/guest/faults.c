@@ -8,12 +8,6 @@
 #include "kernel/vm.h"
 #include "tests/guest/test.h"
 
-static const char rodata[16] = "read only";
-static uint8_t data[16] = {0xc3}; /* ret */
-static const uint8_t ret = 0xc3;
-
-static void just_return(void) {}
-
 static void nothing(void *unused)
 {
     (void)unused;
@@ -25,52 +19,6 @@ TEST(fault_none, "What does not fault is not reported as a fault.")
 
     CHECK_EQ(fault_catch(nothing, NULL, &fault), 0);
     CHECK_EQ(fault.vector, 99);
-}
-
-TEST(fault_null, "Null pointers, and small offsets from them, cannot be read, written or called.")
-{
-    static const uintptr_t offsets[] = {0, 8, 0xfff, 0x1000, 0x3fffff};
-
-    for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
-        void *address = (void *)offsets[i];
-
-        CHECK_PAGE_FAULT(access_read, address, 0, address);
-        CHECK_PAGE_FAULT(access_write, address, PF_WRITE, address);
-        CHECK_PAGE_FAULT(access_call, address, PF_FETCH, address);
-    }
-}
-
-TEST(fault_write_text, "Code cannot be written.")
-{
-    void *text = (void *)(uintptr_t)just_return;
-
-    access_read(text);
-    CHECK_PAGE_FAULT(access_write, text, PF_PRESENT | PF_WRITE, text);
-}
-
-TEST(fault_write_rodata, "Constants cannot be written.")
-{
-    void *constant = (void *)(uintptr_t)rodata;
-
-    CHECK_PAGE_FAULT(access_write, constant, PF_PRESENT | PF_WRITE, constant);
-    CHECK_EQ(strcmp(rodata, "read only"), 0);
-}
-
-TEST(fault_execute_data, "Data, constants, stack, heap and mapped memory cannot be executed.")
-{
-    uint8_t stack[16] = {ret};
-    uint8_t *heap = malloc(1);
-    void *mapped;
-
-    REQUIRE(heap);
-    REQUIRE_OK(vm_map(&mapped, PAGE_SIZE, VM_READ | VM_WRITE, "data"));
-    *heap = *(uint8_t *)mapped = ret;
-    void *const places[] = {data, (void *)(uintptr_t)&ret, stack, heap, mapped};
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-        if (!CHECK_PAGE_FAULT(access_call, places[i], PF_PRESENT | PF_FETCH, places[i]))
-            FAIL("place %zu", i);
-    free(heap);
-    CHECK_OK(vm_unmap(mapped, PAGE_SIZE));
 }
 
 static void divide(void *unused)
@@ -147,22 +95,6 @@ TEST(fault_non_canonical, "Addresses that are none raise #GP for reading, writin
     }
 }
 
-TEST(fault_hypervisor_memory, "The hypervisor's addresses can be neither written nor called.")
-{
-    static const uintptr_t addresses[] = {0xffff800000000000, 0xffff820000000000,
-                                          0xffff82d040200000, 0xffff830000000000,
-                                          0xffff87fffffff000};
-
-    for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
-        struct fault fault;
-        void *address = (void *)addresses[i];
-
-        if (!CHECK(fault_catch(access_write, address, &fault)) ||
-            !CHECK(fault_catch(access_call, address, &fault)))
-            FAIL("at 0x%lx", addresses[i]);
-    }
-}
-
 static void nested_inner(void *out)
 {
     CHECK_FAULT(undefined, NULL, TRAP_INVALID_OPCODE);
@@ -222,27 +154,6 @@ TEST_WHERE(fault_stack_overflow, "A stack overflow hits the guard page, and only
         CHECK_LT(fault.address, info.start);
         CHECK_GE(fault.address, info.start - PAGE_SIZE);
     }
-}
-
-static void *guard_thread(void *unused)
-{
-    struct vm_info info;
-
-    vm_query((uintptr_t)__builtin_frame_address(0), &info);
-    void *guard = (void *)(info.start - 1);
-    CHECK_PAGE_FAULT(access_write, guard, PF_WRITE, guard);
-    vm_query((uintptr_t)guard, &info);
-    CHECK(info.is_guard);
-    return unused;
-}
-
-TEST(fault_guard_page, "The page below a thread's stack is unmapped.")
-{
-    struct thread *t;
-
-    REQUIRE_OK(thread_create(&t, NULL, guard_thread, NULL));
-    CHECK_OK(thread_join(t, NULL));
-    guard_thread(NULL);
 }
 
 static void load_ldt_selector(void *unused)

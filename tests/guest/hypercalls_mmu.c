@@ -111,51 +111,6 @@ TEST(mmu_target_out_of_range, "An entry in a frame that the machine does not hav
     CHECK_LT(update_raw(~0ul & ~7ul, 0, 0), 0);
 }
 
-static const char *needs_all_frames_listed(void)
-{
-    const char *host = getenv("TEST_HOST");
-
-    if (host && strstr(host, "uefi"))
-        return "UEFI keeps frames amid the RAM, which a dom0 may map";
-    return host_is_xen() ? "a dom0 of Xen has frames that its list does not name" : NULL;
-}
-
-/* Calls fn for every frame of RAM that is not the domain's, above the first megabyte (which holds
- * device memory that a dom0 may map), but for the page that both sides share. */
-static void for_foreign_frames(void (*fn)(mfn_t))
-{
-    static uint8_t ours[1 << 17]; /* a bit for each frame of 4 GiB */
-    uint64_t end = last_frame() + 1;
-    uint64_t shared = mfn_of_shared().n;
-
-    if (end > sizeof(ours) * 8)
-        end = sizeof(ours) * 8;
-    memset(ours, 0, sizeof(ours));
-    for (uint64_t pfn = 0; pfn < pv_boot.nr_pages; pfn++)
-        if (pv_mfn((pfn_t){pfn}).n < end)
-            ours[pv_mfn((pfn_t){pfn}).n / 8] |= (uint8_t)(1 << pv_mfn((pfn_t){pfn}).n % 8);
-    for (uint64_t n = 0x100; n < end && !test_has_failed(); n++)
-        if (!(ours[n / 8] >> n % 8 & 1) && n != shared)
-            fn((mfn_t){n});
-}
-
-static unsigned nr_foreign;
-
-static void write_foreign(mfn_t frame)
-{
-    nr_foreign++;
-    if (update_raw(frame.n << PAGE_SHIFT, 0, 0) >= 0)
-        FAIL("frame 0x%lx", frame.n);
-}
-
-TEST_WHERE(mmu_target_foreign, "No word of a frame that is not the domain's can be written.",
-           needs_all_frames_listed)
-{
-    nr_foreign = 0;
-    for_foreign_frames(write_foreign);
-    CHECK_LT(16, nr_foreign); /* a hypervisor has some memory of its own */
-}
-
 TEST(mmu_target_hypervisor_slots, "The hypervisor's slots of the root table cannot be changed.")
 {
     uint64_t root = boot_table_frame(4).n << PAGE_SHIFT;
@@ -194,53 +149,6 @@ TEST_WHERE(mmu_target_text, "A word of executable memory cannot be written.", ne
 }
 
 /* --- What an entry says --------------------------------------------------------------------- */
-
-TEST(mmu_map_table, "A page table can be mapped read-only, never writable.")
-{
-    for (unsigned level = 1; level <= LEVELS; level++) {
-        mfn_t table = boot_table_frame(level);
-        pfn_t frame;
-        const uint64_t *entries = pv_boot_table((vaddr_t){address_of(spare)}, level, &frame);
-
-        CHECK_LT(map_raw(spare[1], entry_for(table, ENTRY_DATA)), 0);
-        CHECK_LT(update_raw(boot_entry_address(spare[1], 1), 0, entry_for(table, ENTRY_DATA)), 0);
-        CHECK_LT(update_raw(boot_entry_address(spare[1], 1), MMU_PT_UPDATE_PRESERVE_AD,
-                            entry_for(table, ENTRY_DATA)),
-                 0);
-        access_write(spare[1]); /* still the page that it was */
-        CHECK_OK(map_raw(spare[1], entry_for(table, ENTRY_CONSTANT)));
-        CHECK_EQ(memcmp(spare[1], entries, PAGE_SIZE), 0);
-        if (host_is_parvus()) /* Xen emulates writes to L1 tables */
-            CHECK_PAGE_FAULT(access_write, spare[1], PF_PRESENT | PF_WRITE, spare[1]);
-        restore_spare(1);
-        access_write(spare[1]);
-    }
-}
-
-static void map_foreign(mfn_t frame)
-{
-    nr_foreign++;
-    if (map_raw(spare[1], entry_for(frame, ENTRY_DATA)) >= 0 ||
-        map_raw(spare[1], entry_for(frame, ENTRY_CONSTANT)) >= 0 ||
-        map_raw(spare[1], entry_for(frame, ENTRY_CODE)) >= 0)
-        FAIL("frame 0x%lx", frame.n);
-}
-
-TEST_WHERE(mmu_map_foreign, "No frame that is not the domain's can be mapped, not even to be read.",
-           needs_all_frames_listed)
-{
-    nr_foreign = 0;
-    for_foreign_frames(map_foreign);
-    CHECK_LT(16, nr_foreign);
-    restore_spare(1);
-}
-
-TEST(mmu_map_out_of_range, "Frames that the processor cannot address cannot be mapped.")
-{
-    for (uint64_t n = frame_beyond_all().n; n < 1ul << 40; n *= 2)
-        CHECK_LT(map_raw(spare[1], entry_for((mfn_t){n}, ENTRY_DATA)), 0);
-    access_write(spare[1]);
-}
 
 TEST(mmu_upper_bits, "Entries of upper levels: large pages and odd frames are refused.")
 {
@@ -308,23 +216,6 @@ TEST_WHERE(mmu_wx_tables, "Nor by a page table that was filled before it became 
 }
 
 /* --- update_va_mapping ---------------------------------------------------------------------- */
-
-TEST(va_mapping_address,
-     "Addresses that are the hypervisor's, or none, or without a table: refused.")
-{
-    static const uint64_t addresses[] = {
-        0xffff800000000000, 0xffff82d040200000, 0xffff830000000000, 0xffff87fffffff000,
-        0x800000000000,     0xffff7fffffffffff, 0x123456789abcd000, 0x7fffffff0000,
-        0xffffffff80000000, 0xffff880000000000,
-    };
-    uint64_t entry = entry_for(mfn_of_image(spare[1]), ENTRY_CONSTANT);
-
-    for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
-        if (map_raw((const void *)addresses[i], entry) >= 0 ||
-            map_raw((const void *)addresses[i], 0) >= 0)
-            FAIL("address 0x%lx", addresses[i]);
-    }
-}
 
 TEST(va_mapping_effect, "A new mapping takes effect at once with invlpg, local or on all vCPUs.")
 {
