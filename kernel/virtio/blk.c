@@ -181,8 +181,10 @@ static int run(struct blk *blk, struct request *r, const struct vq_piece *data, 
     if (error)
         return -EIO; /* broken: nothing else keeps a request out of the queue */
     while (!r->is_done && !blk->dev->is_broken) /* set before broken() is called */
-        if (semaphore_timedwait(&r->done, clock_monotonic_ns() + PATIENCE_NS) == -ETIMEDOUT)
+        if (semaphore_timedwait(&r->done, clock_monotonic_ns() + PATIENCE_NS) == -ETIMEDOUT) {
             virtio_check(blk->dev);
+            used(q);
+        }
     return result_of(blk, r);
 }
 

@@ -214,7 +214,7 @@ void virtio_queues_used(struct virtio_device *dev)
             virtio_queue_used(&dev->queues[i]);
 }
 
-void virtio_check(struct virtio_device *dev)
+static void check_status(struct virtio_device *dev)
 {
     if (dev->is_broken)
         return;
@@ -227,9 +227,16 @@ void virtio_check(struct virtio_device *dev)
         virtio_break(dev, "it says that it needs a reset");
 }
 
+void virtio_check(struct virtio_device *dev)
+{
+    check_status(dev);
+    for (unsigned i = 0; i < dev->nr_queues && !dev->is_broken; i++)
+        dev->transport->notify(&dev->queues[i]);
+}
+
 void virtio_config_changed(struct virtio_device *dev)
 {
-    virtio_check(dev);
+    check_status(dev);
     if (!dev->is_broken && dev->driver->config_changed)
         dev->driver->config_changed(dev);
 }

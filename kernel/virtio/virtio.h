@@ -150,8 +150,10 @@ bool virtio_take_back(struct virtio_queue *q, void **cookie);
 void virtio_break(struct virtio_device *dev, const char *format, ...)
     __attribute__((cold, format(printf, 2, 3)));
 
-/* Asks the device whether it is there and well; if not, it is broken. For whoever has waited for
- * long: what has vanished does not interrupt. Any context. */
+/* Asks the device whether it is there and well; if not, it is broken. Notifies it of all its queues
+ * once more. For whoever has waited for long: what has vanished does not interrupt, and QEMU before
+ * 8.1 has no memory barriers under TCG with one processor, so that a notification can get lost (an
+ * interrupt, too: reap as well). Any context. */
 void virtio_check(struct virtio_device *dev);
 
 #endif

@@ -15,6 +15,16 @@
 #include "kernel/dma.h"
 #include "kernel/vm.h"
 
+/*
+ * A full barrier. Not __atomic_thread_fence: gcc makes a locked instruction of that, which is as
+ * good on a processor, but QEMU's TCG with one processor makes plain loads and stores of it, beside
+ * which its devices run (MFENCE is a barrier there as of QEMU 8.1).
+ */
+static inline void barrier(void)
+{
+    __asm__ volatile("mfence" : : : "memory");
+}
+
 struct vq_descriptor { /* 2.7.5 */
     uint64_t address;
     uint32_t bytes;
@@ -315,7 +325,7 @@ bool vq_publish(struct vq *vq)
     __atomic_store_n(&vq->available->index, to, __ATOMIC_RELEASE);
     /* 2.7.13.4: the index before we look whether it wants to know. Pairs with the device's barrier
      * between asking to know and looking at the index a last time. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    barrier();
     if (vq->event_idx)
         return includes(from, to, *avail_event(vq));
     return !(vq->used->flags & USED_NO_NOTIFY);
@@ -397,7 +407,7 @@ bool vq_listen(struct vq *vq)
         *(volatile uint16_t *)&vq->available->flags = 0;
     /* We ask before we look a last time. Pairs with the device's barrier between its used index
      * and looking whether we ask. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    barrier();
     return !vq->lie && !vq_has_used(vq);
 }
 

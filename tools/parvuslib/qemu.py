@@ -130,11 +130,17 @@ def boot_options(options, image, files):
     return arguments + (["-append", text] if text else [])
 
 
+def processors(options, accel):
+    """QEMU before 8.1 leaves a guest's memory barriers out where there can only be one processor, but its
+    devices run beside it, and notifications get lost. (With -icount they do not.)"""
+    return f"{options.smp}" + (",maxcpus=2" if accel == "tcg" and not options.icount else "")
+
+
 def command_line(options, image, files):
     """The whole command line as a list of words."""
     accel = accelerator(options)
     command = [*program(accel), "-cpu", cpu(accel), "-M", machine(options),
-               "-m", memory(options, image), "-smp", str(options.smp),
+               "-m", memory(options, image), "-smp", processors(options, accel),
                "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
                "-serial", "stdio", "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4"]
     if options.icount:

@@ -117,7 +117,7 @@ def dom0_command(options, elf, files):
     mebibytes = XEN_MIB + size + sum(-(-os.path.getsize(path) >> 20) for path, _ in modules)
     command = ["qemu-system-x86_64", "-accel", accel,
                "-cpu", CPU if accel == "tcg" else qemu.cpu(accel),
-               "-M", "q35", "-m", f"{mebibytes}M", "-smp", str(options.smp),
+               "-M", "q35", "-m", f"{mebibytes}M", "-smp", qemu.processors(options, accel),
                "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio",
                "-device", f"isa-debug-exit,iobase={qemu.EXIT_PORT:#x},iosize=4"]
     if options.icount:
