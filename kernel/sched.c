@@ -14,7 +14,8 @@
 #define SLICE_NS (10 * NS_PER_MS)
 
 /* The idle loop looks for events that long at most before it blocks. */
-#define POLL_MAX_NS (20 * NS_PER_US)
+#define POLL_MAX_NS (50 * NS_PER_US)
+#define POLL_LOOKS 16 /* between two looks at the clock */
 
 struct spinlock sched_lock;
 struct thread_list sched_all_threads = LIST_HEAD_INITIALIZER(sched_all_threads);
@@ -264,9 +265,11 @@ static bool poll_for_event(struct cpu *cpu)
     if (cpu->poll_ns == 0)
         return pv_event_pending();
     do {
-        if (pv_event_pending())
-            return true;
-        __builtin_ia32_pause();
+        for (unsigned i = 0; i < POLL_LOOKS; i++) {
+            if (pv_event_pending())
+                return true;
+            __builtin_ia32_pause();
+        }
     } while (clock_monotonic_ns() - cpu->idle_since_ns < cpu->poll_ns);
     return false;
 }

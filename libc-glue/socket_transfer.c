@@ -109,6 +109,8 @@ static unsigned net_flags(int flags)
 ssize_t socket_receive(struct socket *s, struct msghdr *message, int flags)
 {
     const size_t control_room = message->msg_control != NULL ? message->msg_controllen : 0;
+    const bool is_stream =
+        s->type == SOCK_STREAM; /* the peer is known: Linux's tcp(7) names nobody */
     struct net_receive_info info;
     ssize_t result = check_vectors(message);
 
@@ -118,13 +120,13 @@ ssize_t socket_receive(struct socket *s, struct msghdr *message, int flags)
         result = s->type == SOCK_STREAM ? -EINVAL : -EOPNOTSUPP; /* nothing is urgent */
     if (result == 0)
         result = net_socket_receive(s->net, (const struct net_span *)message->msg_iov,
-                                    (unsigned)message->msg_iovlen, net_flags(flags), &info,
-                                    socket_receive_deadline(s, flags));
+                                    (unsigned)message->msg_iovlen, net_flags(flags),
+                                    is_stream ? NULL : &info, socket_receive_deadline(s, flags));
     if (result < 0)
         return result;
     message->msg_flags = 0;
     message->msg_controllen = 0;
-    if (s->type == SOCK_STREAM) { /* the peer is known: Linux's tcp(7) names nobody */
+    if (is_stream) {
         message->msg_namelen = 0;
         return result;
     }

@@ -15,6 +15,8 @@
 #include <lwip/prot/tcp.h>
 #include <lwip/prot/udp.h>
 
+#include "net/checksum.h"
+
 #define UDP_CHECKSUM_OFFSET 6
 #define TCP_CHECKSUM_OFFSET 16
 #define IPV4_ADDRESSES_OFFSET 12
@@ -69,25 +71,12 @@ void packet_parse(const struct pbuf *p, struct packet *out)
     out->protocol = 0;
 }
 
-/* The one's complement sum of an even number of bytes, as they lie in memory. */
-static uint32_t sum(const uint8_t *bytes, unsigned count)
-{
-    uint32_t total = 0;
-
-    for (; count > 0; count -= 2, bytes += 2) {
-        uint16_t word;
-        memcpy(&word, bytes, sizeof(word));
-        total += word;
-    }
-    return total;
-}
-
 uint16_t packet_prepare_checksum(const struct packet *packet, unsigned layer4_bytes)
 {
     const uint8_t *ip = packet->frame + packet->ip_start;
     uint16_t offset = packet->protocol == IP_PROTO_TCP ? TCP_CHECKSUM_OFFSET : UDP_CHECKSUM_OFFSET;
-    uint32_t total =
-        packet->is_ipv6 ? sum(ip + IPV6_ADDRESSES_OFFSET, 32) : sum(ip + IPV4_ADDRESSES_OFFSET, 8);
+    uint32_t total = packet->is_ipv6 ? net_checksum(ip + IPV6_ADDRESSES_OFFSET, 32)
+                                     : net_checksum(ip + IPV4_ADDRESSES_OFFSET, 8);
 
     total += lwip_htons(packet->protocol) + lwip_htons((uint16_t)layer4_bytes);
     total = (total & 0xffff) + (total >> 16);

@@ -258,6 +258,14 @@ static void free_table(struct vq *vq, uint16_t table)
     vq->free_table = table;
 }
 
+/* The buffer's descriptors are filled: into the available ring. */
+static inline void hand_out(struct vq *vq, uint16_t head, struct vq_slot slot)
+{
+    vq->slots[head] = slot;
+    vq->nr_outstanding++;
+    vq->available->ring[vq->added++ & (vq->entries - 1)] = head;
+}
+
 /* 2.7.5.3: the one descriptor that stands for the table. */
 static void put_table(struct vq *vq, uint16_t head, uint16_t table, unsigned count)
 {
@@ -268,13 +276,45 @@ static void put_table(struct vq *vq, uint16_t head, uint16_t table, unsigned cou
     };
 }
 
+/* Most buffers are one piece that lies in one page: one descriptor. */
+static inline bool is_in_a_page(const struct vq_piece *piece)
+{
+    return piece->bytes - 1 < PAGE_SIZE && to_page_end(piece->data, piece->bytes) == piece->bytes;
+}
+
+static int add_one(struct vq *vq, const struct vq_piece *piece, bool is_in, void *cookie)
+{
+    uint16_t head = vq->free_first;
+    struct vq_slot *slot = &vq->slots[head];
+
+    if (!vq->nr_free)
+        return -EAGAIN;
+    vq->descriptors[head] = (struct vq_descriptor){
+        .address = dma_address(piece->data).n,
+        .bytes = (uint32_t)piece->bytes,
+        .flags = is_in ? DESCRIPTOR_WRITE : 0,
+    };
+    vq->free_first = slot->next;
+    vq->nr_free--;
+    hand_out(vq, head,
+             (struct vq_slot){.cookie = cookie,
+                              .writable_bytes = is_in ? (uint32_t)piece->bytes : 0,
+                              .next = slot->next,
+                              .last = head,
+                              .count = 1,
+                              .table = NO_TABLE});
+    return 0;
+}
+
 int vq_add(struct vq *vq, const struct vq_piece *pieces, unsigned nr_out, unsigned nr_in,
            void *cookie)
 {
-    int most = count_pages(pieces, nr_out + nr_in);
-
     if (vq->lie)
         return -EIO;
+    if (nr_out + nr_in == 1 && is_in_a_page(pieces))
+        return add_one(vq, pieces, nr_in, cookie);
+    int most = count_pages(pieces, nr_out + nr_in);
+
     if (most <= 0)
         return -EINVAL;
     uint16_t head = vq->free_first, table = NO_TABLE;
@@ -294,16 +334,17 @@ int vq_add(struct vq *vq, const struct vq_piece *pieces, unsigned nr_out, unsign
         put_table(vq, head, table, p.count);
         p = (struct place){.at = vq->slots[head].next, .last_at = head, .count = 1};
     }
-    struct vq_slot *slot = &vq->slots[head];
-    slot->cookie = cookie;
-    slot->writable_bytes = writable_bytes;
-    slot->last = p.last_at;
-    slot->count = (uint16_t)p.count;
-    slot->table = table;
     vq->free_first = p.at;
     vq->nr_free -= (uint16_t)p.count;
-    vq->nr_outstanding++;
-    vq->available->ring[vq->added++ & (vq->entries - 1)] = head;
+    hand_out(vq, head,
+             (struct vq_slot){
+                 .cookie = cookie,
+                 .writable_bytes = writable_bytes,
+                 .next = vq->slots[head].next,
+                 .last = p.last_at,
+                 .count = (uint16_t)p.count,
+                 .table = table,
+             });
     return 0;
 }
 

@@ -17,6 +17,12 @@
 
 #define LWIP_ERRNO_STDINCLUDE 1
 
+/* Instead of functions of lwIP's. */
+#define lwip_htons(n) __builtin_bswap16(n)
+#define lwip_htonl(n) __builtin_bswap32(n)
+#include "net/checksum.h"
+#define LWIP_CHKSUM net_checksum
+
 /* net/random.c */
 uint32_t net_random(void);
 #define LWIP_RAND() net_random()
