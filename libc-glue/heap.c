@@ -6,13 +6,21 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "kernel/entropy.h"
 #include "kernel/panic.h"
 #include "kernel/vm.h"
 #include "libc-glue/glue.h"
 
+/* What the heads of malloc's chunks are checked with (tools/deps/newlib.patch). */
+extern size_t __malloc_secret;
+size_t __malloc_secret;
+
 void *sbrk(ptrdiff_t increment)
 {
     void *old_end;
+
+    if (__malloc_secret == 0) /* before the first chunk */
+        __malloc_secret = entropy_early() | 1;
     int result = heap_grow(increment, &old_end);
 
     return result == 0 ? old_end : (void *)glue_result(result);
