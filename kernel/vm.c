@@ -39,6 +39,7 @@ static uintptr_t area_start, area_end; /* where regions may be */
 static uintptr_t search_from;          /* no gap below this address, as far as known */
 
 static struct tree regions; /* by start */
+static bool sealed;         /* never again false */
 
 /* kernel/guest.lds */
 extern const char image_start[], image_text_start[], image_data_start[], image_end[];
@@ -136,7 +137,9 @@ static bool in_area(uintptr_t start, size_t bytes)
 
 static int check_prot(int prot)
 {
-    return (prot & VM_WRITE) && (prot & VM_EXEC) ? -EACCES : 0;
+    if ((prot & VM_WRITE) && (prot & VM_EXEC))
+        return -EACCES;
+    return (prot & VM_EXEC) && sealed ? -EPERM : 0;
 }
 
 /* vm_lock held. *start is set unless VM_FIXED asks for it. */
@@ -406,6 +409,20 @@ static int protect_image(void)
         error = pagetable_protect_boot(text, data, VM_READ | VM_EXEC);
     if (!error)
         error = pagetable_protect_boot(data, mapped_end, VM_READ | VM_WRITE);
+    return error;
+}
+
+int vm_seal(void)
+{
+    int error = 0;
+
+    mutex_lock(&vm_lock);
+    if (pv_boot.seal_offered && !sealed)
+        error =
+            pv_mmu_seal((vaddr_t){(uintptr_t)image_start}, (vaddr_t){(uintptr_t)image_data_start});
+    if (!error)
+        sealed = true;
+    mutex_unlock(&vm_lock);
     return error;
 }
 

@@ -3,9 +3,9 @@
  *
  * Addresses and sizes are multiples of PAGE_SIZE. Every page below the image (page 0 included) is
  * unmapped for ever, and there is an unmapped guard page below each region that asks for one. No
- * page is ever writable and executable (-EACCES). Mapped memory is backed at once; out of memory
- * is -ENOMEM with nothing changed.
- * Callers: threads (may sleep on vm_lock), never event handlers.
+ * page is ever writable and executable (-EACCES), none becomes executable after vm_seal (-EPERM).
+ * Mapped memory is backed at once; out of memory is -ENOMEM with nothing changed. Callers: threads
+ * (may sleep on vm_lock), never event handlers.
  */
 #ifndef KERNEL_VM_H
 #define KERNEL_VM_H
@@ -54,6 +54,13 @@ struct vm_info {
     bool is_guard; /* the address is in the guard page of that region */
 };
 void vm_query(uintptr_t address, struct vm_info *out);
+
+/*
+ * From then on, for good, nothing becomes executable (-EPERM), and the image's code and constants
+ * stay where and what they are. Below Parvus the hypervisor sees to it, against the whole guest; on
+ * Xen only this interface does. Before the first code of the application runs.
+ */
+int vm_seal(void);
 
 /* Boot only: image protections, records of the bootstrap tables, heap and region areas. */
 int vm_init(void);

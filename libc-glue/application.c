@@ -3,6 +3,7 @@
  *
  * Called by the kernel's main thread when everything of the kernel is up. Ring 3, events enabled.
  */
+#include <parvus.h>
 #include <reent.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "kernel/exit.h"
 #include "kernel/panic.h"
 #include "kernel/thread.h"
+#include "kernel/vm.h"
 #include "libc-glue/fd.h"
 #include "net/net.h"
 
@@ -54,6 +56,8 @@ int application_main(int argc, char **argv, char **envp)
     fd_init();
     if (net_start && net_start() != 0)
         panic_out_of_memory("no memory for the network");
+    if (!parvus_makes_code && vm_seal() != 0)
+        panic("the hypervisor refuses to seal the image");
     /* Registered first, destructors run after every handler that the application registers. */
     atexit(__libc_fini_array);
     __libc_init_array();

@@ -59,7 +59,7 @@
     note Xen, XEN_ELFNOTE_PAE_MODE, .asciz "yes"
     note Xen, XEN_ELFNOTE_FEATURES, .asciz "pae_pgdir_above_4gb"
     note Xen, XEN_ELFNOTE_SUPPORTED_FEATURES, .long (1 << XENFEAT_dom0) | (1 << XENFEAT_pae_pgdir_above_4gb)
-    note PARVUS_NOTE_NAME, PARVUS_NOTE_FEATURES, .long PARVUS_FEATURE_EXIT_STATUS | PARVUS_FEATURE_FAULT_STACK | PARVUS_FEATURE_WX
+    note PARVUS_NOTE_NAME, PARVUS_NOTE_FEATURES, .long PARVUS_FEATURE_EXIT_STATUS | PARVUS_FEATURE_FAULT_STACK | PARVUS_FEATURE_WX | PARVUS_FEATURE_SEAL
 
 /* --- Pages ---------------------------------------------------------------------------------- */
 

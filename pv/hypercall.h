@@ -16,6 +16,8 @@
 #include <xen/vcpu.h>
 #include <xen/version.h>
 
+#include "pv/abi.h"
+
 #define HYPERCALL_BYTES 32 /* each entry of the hypercall page */
 
 #define HYPERCALL_TARGET "call hypercall_page + %c[entry]"
@@ -85,6 +87,11 @@ static inline long hypervisor_multicall(struct multicall_entry *calls, unsigned 
 static inline long hypervisor_update_va_mapping(uintptr_t va, uint64_t entry, unsigned long flags)
 {
     return hypercall3(__HYPERVISOR_update_va_mapping, va, entry, flags);
+}
+
+static inline long hypervisor_seal(uintptr_t start, uintptr_t end)
+{
+    return hypercall2(PARVUS_HYPERCALL_SEAL, start, end);
 }
 
 static inline long hypervisor_event_channel_op(int op, void *argument)

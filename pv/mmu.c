@@ -93,3 +93,8 @@ int pv_mmu_flush(void)
     queue.error = 0;
     return error;
 }
+
+int pv_mmu_seal(vaddr_t start, vaddr_t end)
+{
+    return pv_errno(hypervisor_seal(start.n, end.n));
+}

@@ -48,6 +48,7 @@ struct pv_boot {
     char hypervisor[33];  /* start_info.magic, "xen-4.17-x86_64" or Parvus's own */
     bool initial_domain;  /* dom0: it may use the console and physical devices */
     bool wx_enforced;     /* PARVUS_FEATURE_WX: segments came with their own protections */
+    bool seal_offered;    /* PARVUS_FEATURE_SEAL: pv_mmu_seal is there */
     bool status_latched;  /* PARVUS_FEATURE_EXIT_STATUS: the hypervisor takes the exit status */
     bool status_reported; /* pv_shutdown's status reaches the host, by whatever way */
 };
@@ -116,6 +117,12 @@ static inline void pv_mmu_set(maddr_t slot, uint64_t entry)
 /* Asks that the next flush forgets the translation of va. */
 void pv_mmu_invalidate(vaddr_t va);
 int pv_mmu_flush(void);
+/*
+ * Makes the mappings of a range final: none of it, and no code anywhere, can be mapped from then
+ * on. Only where pv_boot.seal_offered. -EINVAL: part of it is writable or unmapped; -EPERM: sealed
+ * before.
+ */
+int pv_mmu_seal(vaddr_t start, vaddr_t end);
 
 /*
  * Memory that comes and goes. Xen asks a domain to have less or more than it started with by the

@@ -58,6 +58,7 @@ __attribute__((optimize("no-stack-protector"))) _Noreturn void pv_start(struct s
     pv_boot.command_line[MAX_GUEST_CMDLINE - 1] = 0;
     pv_boot.initial_domain = si->flags & SIF_INITDOMAIN;
     pv_boot.wx_enforced = features & PARVUS_FEATURE_WX;
+    pv_boot.seal_offered = features & PARVUS_FEATURE_SEAL;
     if (si->mod_len && !(si->flags & SIF_MOD_START_PFN)) { /* our notes do not ask for that */
         pv_boot.initrd = (const void *)si->mod_start;
         pv_boot.initrd_bytes = si->mod_len;

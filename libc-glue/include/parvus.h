@@ -27,6 +27,13 @@ struct parvus_info {
 };
 void parvus_info(struct parvus_info *out);
 
+/*
+ * Before the program's first constructor the system is sealed: nothing becomes executable any more,
+ * whoever asks for it. A program that makes code as it runs (a JIT compiler) leaves the seal off by
+ * defining this constant itself, as true. W^X holds in any case.
+ */
+extern const bool parvus_makes_code;
+
 /* Network interfaces: in an image without sockets there are none. */
 struct parvus_interface {
     char name[16];

@@ -17,7 +17,9 @@
 #include "pv/hypervisor/m2p.h"
 #include "pv/hypervisor/pagetable.h"
 
-#define FEATURES_KNOWN (PARVUS_FEATURE_EXIT_STATUS | PARVUS_FEATURE_FAULT_STACK | PARVUS_FEATURE_WX)
+#define FEATURES_KNOWN                                                                             \
+    (PARVUS_FEATURE_EXIT_STATUS | PARVUS_FEATURE_FAULT_STACK | PARVUS_FEATURE_WX |                 \
+     PARVUS_FEATURE_SEAL)
 #define REGION_ALIGN (4ul << 20)
 #define MIN_PADDING (512ul << 10)
 
@@ -285,6 +287,8 @@ void domain_build(const struct boot_range *guest, const char *command_line,
         domain.nr_pages += (memory->ranges[i].end - memory->ranges[i].start) >> PAGE_SHIFT;
     domain.features = region.guest.features & FEATURES_KNOWN;
     pagetable_enforce_wx = (domain.features & PARVUS_FEATURE_WX) != 0;
+    if (!pagetable_enforce_wx)
+        domain.features &= ~PARVUS_FEATURE_SEAL;
     if (pagetable_enforce_wx)
         check_wx();
     plan_region(initrd);

@@ -4,9 +4,9 @@
  * A frame has one type at a time and a count of the uses of that type; without any it may take up
  * another one. Frames start out as writable ones without a use. A frame that is mapped
  * writable cannot be a page table, and (for a domain that asked, PARVUS_FEATURE_WX) not be mapped
- * executable; all pairs exclude each other. Read-only mappings take no reference: they are always
- * allowed to the domain's own memory. Xen: arch/x86/mm.c, "page types"; its rule without the
- * reference counts for domains that come and go.
+ * executable; all pairs exclude each other. What is sealed counts as executable. Read-only mappings
+ * take no reference: they are always allowed to the domain's own memory. Xen: arch/x86/mm.c, "page
+ * types"; its rule without the reference counts for domains that come and go.
  *
  * Ring 0, interrupts off; one CPU. With several, frame_table is what a domain-wide lock protects.
  */
@@ -29,7 +29,8 @@ enum frame_type {
 
 #define FRAME_TYPE_SHIFT 29
 #define FRAME_PINNED (1u << 28)
-#define FRAME_COUNT (FRAME_PINNED - 1)
+#define FRAME_SEALED (1u << 27) /* see pagetable_seal(); holds one use, which never goes */
+#define FRAME_COUNT (FRAME_SEALED - 1)
 #define FRAME_OF_TYPE(type) ((uint32_t)(type) << FRAME_TYPE_SHIFT)
 
 #define FIXED_HYPERVISOR (FRAME_OF_TYPE(FRAME_FIXED) | 0)

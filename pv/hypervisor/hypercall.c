@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <xen/xen.h>
 #include <xen/sched.h>
+#include "pv/abi.h"
 #include "pv/hypervisor/hypercall.h"
 #include "pv/hypervisor/cpu.h"
 #include "pv/hypervisor/entry.h"
@@ -37,6 +38,7 @@ hypercall_fn *const hypercall_table[NR_HYPERCALLS] = {
     [__HYPERVISOR_callback_op] = HANDLER(hypercall_callback_op),
     [__HYPERVISOR_event_channel_op] = HANDLER(hypercall_event_channel_op),
     [__HYPERVISOR_physdev_op] = HANDLER(hypercall_physdev_op),
+    [PARVUS_HYPERCALL_SEAL] = HANDLER(hypercall_seal),
 };
 #pragma GCC diagnostic pop
 

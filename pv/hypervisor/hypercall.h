@@ -18,6 +18,7 @@ int64_t hypercall_mmu_update(uint64_t requests, uint64_t count, uint64_t done_ou
 int64_t hypercall_update_va_mapping(uint64_t virtual, uint64_t entry, uint64_t flags);
 int64_t hypercall_update_va_mapping_otherdomain(uint64_t virtual, uint64_t entry, uint64_t flags,
                                                 uint64_t domid);
+int64_t hypercall_seal(uint64_t start, uint64_t end);
 int64_t hypercall_mmuext_op(uint64_t ops, uint64_t count, uint64_t done_out, uint64_t domid);
 /* memory_op.c */
 int64_t hypercall_memory_op(uint64_t command, uint64_t arg);

@@ -1,8 +1,11 @@
-/* mmu_update, update_va_mapping and mmuext_op: xen.h, the sections of those names. Ring 0. */
+/* mmu_update, update_va_mapping and mmuext_op: xen.h, the sections of those names; the seal. Ring
+ * 0. */
 #include <stdint.h>
 #include <xen/xen.h>
+#include "pv/abi.h"
 #include "pv/hypervisor/hypercall.h"
 #include "pv/hypervisor/cpu.h"
+#include "pv/hypervisor/domain.h"
 #include "pv/hypervisor/frame.h"
 #include "pv/hypervisor/m2p.h"
 #include "pv/hypervisor/pagetable.h"
@@ -211,4 +214,9 @@ int64_t hypercall_mmuext_op(uint64_t ops, uint64_t count, uint64_t done_out, uin
             break;
     }
     return finish(done_out, done, error);
+}
+
+int64_t hypercall_seal(uint64_t start, uint64_t end)
+{
+    return domain.features & PARVUS_FEATURE_SEAL ? pagetable_seal(start, end) : -ENOSYS;
 }

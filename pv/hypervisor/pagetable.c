@@ -1,4 +1,5 @@
 /* See pagetable.h. */
+#include "pv/abi.h"
 #include "pv/hypervisor/pagetable.h"
 #include "pv/hypervisor/frame.h"
 #include "pv/hypervisor/guest_memory.h"
@@ -8,6 +9,9 @@
 #define UPPER_REFUSED (0x7ff0000000000000ul | 0x198)
 
 int pagetable_enforce_wx;
+
+/* pagetable_seal() has succeeded. */
+static int is_sealed;
 
 /* Frames that have no word in frame_table are device memory, if the CPU can address them. */
 static int get_io(uint64_t entry)
@@ -49,6 +53,15 @@ static int get_outside(uint64_t entry)
     return memory_is_interrupt_controller(entry & PTE_ADDRESS) ? -EPERM : get_io(entry);
 }
 
+/* Whether a present L1 entry maps a sealed frame. Page tables that lead to one may be looked at. */
+static int maps_sealed(uint64_t entry)
+{
+    mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
+
+    return frame.n < frame_limit && (frame_table[frame.n] & FRAME_SEALED) &&
+           frame_type(frame) == FRAME_EXECUTABLE;
+}
+
 static int get_l1_entry_other(uint64_t entry)
 {
     mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
@@ -58,6 +71,8 @@ static int get_l1_entry_other(uint64_t entry)
         return -EINVAL;
     if (type == FRAME_WRITABLE && pagetable_enforce_wx && !(entry & PTE_NX))
         return -EINVAL;
+    if (is_sealed && (!(entry & PTE_NX) || maps_sealed(entry)))
+        return -EPERM;
     if (frame.n >= frame_limit || frame_table[frame.n] >= FRAME_OF_TYPE(FRAME_FIXED))
         return get_outside(entry);
     return type == FRAME_NONE ? 0 : frame_get(frame, type);
@@ -75,14 +90,20 @@ static inline int get_l1_entry(uint64_t entry)
     return get_l1_entry_other(entry);
 }
 
-static inline void put_l1_entry(uint64_t entry)
+/* Add `uses` (one, or less one) to those of the frame of an L1 entry that has one. */
+static inline void count_l1_entry(uint64_t entry, uint32_t uses)
 {
     mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
 
-    tlb_is_stale = 1;
     if (type_needed(entry) != FRAME_NONE && frame.n < frame_limit &&
         frame_table[frame.n] < FRAME_OF_TYPE(FRAME_FIXED))
-        frame_table[frame.n]--;
+        frame_table[frame.n] += uses;
+}
+
+static inline void put_l1_entry(uint64_t entry)
+{
+    tlb_is_stale = 1;
+    count_l1_entry(entry, -1u);
 }
 
 static int get_upper_entry(unsigned int level, uint64_t entry)
@@ -226,6 +247,8 @@ static int set_l1_entry(uint64_t *slot, uint64_t entry)
 {
     uint64_t old = *slot;
 
+    if (is_sealed && (old & PTE_P) && maps_sealed(old))
+        return -EPERM;
     if (old & PTE_P) {
         *slot = 0;
         put_l1_entry(old);
@@ -234,9 +257,9 @@ static int set_l1_entry(uint64_t *slot, uint64_t entry)
         int error = get_l1_entry(entry);
 
         if (error) {
-            /* Nothing has changed the old frame's type, so it can be had again. */
+            /* Nothing has changed the old frame's type: it is as if it had not gone. */
             if (old & PTE_P)
-                get_l1_entry(old);
+                count_l1_entry(old, 1);
             *slot = old;
             return error;
         }
@@ -252,12 +275,15 @@ static int set_upper_entry(unsigned int level, uint64_t *slot, uint64_t entry)
 
     if (is_hypervisor_slot(level, (uint64_t)slot % PAGE_BYTES / 8))
         return -EINVAL;
+    if (is_sealed && (old & PTE_P) &&
+        (frame_table[(old & PTE_ADDRESS) >> PAGE_SHIFT] & FRAME_SEALED))
+        return -EPERM;
     if (entry & PTE_P) {
         int error = get_upper_entry(level, entry);
 
         if (error)
             return error;
-        entry |= PTE_US;
+        entry |= is_sealed ? PTE_US | PTE_NX : PTE_US;
     }
     *slot = entry;
     if (old & PTE_P)
@@ -306,27 +332,37 @@ int pagetable_set(uint64_t addr, uint64_t entry, int keep_ad)
     }
 }
 
-uint64_t pagetable_find_l1(uint64_t virtual)
+/* The entry of `level` for an address; NULL where the levels above have none. */
+static uint64_t *find_entry(uint64_t virtual, unsigned int level)
 {
     uint64_t table = cpu_read_cr3() & PTE_ADDRESS;
 
-    /* Canonical, and not the hypervisor's. */
-    if ((int64_t)(virtual << 16) >> 16 != (int64_t) virtual || !guest_range_is_ok(virtual, 1))
-        return 0;
-    for (unsigned int level = 4; level > 1; level--) {
-        unsigned int index = virtual >> (PAGE_SHIFT + 9 * (level - 1)) & 511;
-        uint64_t entry = ((uint64_t *)machine_to_virtual(table))[index];
+    for (unsigned int at = 4;; at--) {
+        unsigned int index = virtual >> (PAGE_SHIFT + 9 * (at - 1)) & 511;
+        uint64_t *entry = (uint64_t *)machine_to_virtual(table) + index;
 
-        if (!(entry & PTE_P))
-            return 0;
-        table = entry & PTE_ADDRESS;
+        if (at == level)
+            return entry;
+        if (!(*entry & PTE_P))
+            return NULL;
+        table = *entry & PTE_ADDRESS;
     }
-    return table + (virtual >> PAGE_SHIFT & 511) * 8;
+}
+
+uint64_t pagetable_find_l1(uint64_t virtual)
+{
+    uint64_t *entry = guest_address_is_ok(virtual) ? find_entry(virtual, 1) : NULL;
+
+    return entry ? virtual_to_machine(entry) : 0;
 }
 
 int pagetable_set_base(mfn_t frame)
 {
     mfn_t old = mfn(cpu_read_cr3() >> PAGE_SHIFT);
+
+    if (is_sealed && frame.n != old.n)
+        return -EPERM;
+
     int error = pagetable_get(frame, 4);
 
     if (error)
@@ -334,5 +370,74 @@ int pagetable_set_base(mfn_t frame)
     cpu_write_cr3(frame.n << PAGE_SHIFT);
     if (frame_type(old) == FRAME_L4)
         pagetable_put(old);
+    return 0;
+}
+
+#define TABLE_BYTES (512 * PAGE_BYTES) /* mapped by one L1 table */
+
+static uint64_t next_table(uint64_t virtual, uint64_t end)
+{
+    uint64_t next = (virtual & -TABLE_BYTES) + TABLE_BYTES;
+
+    return next < end ? next : end;
+}
+
+/* The use that FRAME_SEALED stands for, of each frame from start to end; *end: where one fails. */
+static int take_frames(uint64_t start, uint64_t *end)
+{
+    for (uint64_t at = start; at < *end;) {
+        const uint64_t *entry = find_entry(at, 1);
+
+        for (uint64_t next = next_table(at, *end); at < next; at += PAGE_BYTES, entry++) {
+            mfn_t frame = mfn(entry ? (*entry & PTE_ADDRESS) >> PAGE_SHIFT : frame_limit);
+
+            if (frame.n >= frame_limit || !(*entry & PTE_P) || frame_get(frame, FRAME_EXECUTABLE)) {
+                *end = at;
+                return -EINVAL;
+            }
+        }
+    }
+    return 0;
+}
+
+/* Page tables take the use with the mark. */
+static void seal_table(uint64_t entry)
+{
+    uint32_t *word = &frame_table[(entry & PTE_ADDRESS) >> PAGE_SHIFT];
+
+    if (!(*word & FRAME_SEALED))
+        *word += FRAME_SEALED + 1;
+}
+
+int pagetable_seal(uint64_t start, uint64_t end)
+{
+    if (is_sealed)
+        return -EPERM;
+    if (((start | end) & (PAGE_BYTES - 1)) || start >= end ||
+        (end - start) >> PAGE_SHIFT > PARVUS_SEAL_MAX_PAGES || !guest_address_is_ok(start) ||
+        !guest_address_is_ok(end - 1))
+        return -EINVAL;
+
+    uint64_t taken = end;
+    int error = take_frames(start, &taken);
+
+    for (uint64_t at = start; at < taken;) {
+        const uint64_t *entry = find_entry(at, 1);
+
+        for (uint64_t next = next_table(at, taken); at < next; at += PAGE_BYTES, entry++) {
+            mfn_t frame = mfn((*entry & PTE_ADDRESS) >> PAGE_SHIFT);
+
+            if (error)
+                frame_put(frame);
+            else
+                frame_table[frame.n] |= FRAME_SEALED;
+        }
+    }
+    if (error)
+        return error;
+    for (uint64_t at = start; at < end; at = next_table(at, end))
+        for (unsigned int level = 4; level > 1; level--)
+            seal_table(*find_entry(at, level));
+    is_sealed = 1;
     return 0;
 }

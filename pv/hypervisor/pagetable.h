@@ -30,7 +30,8 @@ extern int pagetable_enforce_wx;
 
 /*
  * One more reference to the page table of `level` (1..4) in `frame`; the first checks all its
- * entries. 0, -EINVAL (an entry is not allowed, or the frame is in use as something else), -EPERM.
+ * entries. 0, -EINVAL (an entry is not allowed, or the frame is in use as something else), -EPERM
+ * (the hypervisor's, or sealed).
  */
 int pagetable_get(mfn_t frame, unsigned int level);
 /* One less; the last releases what its entries refer to. */
@@ -134,7 +135,10 @@ static inline int l1_set_data(uint64_t *slot, uint64_t entry, const struct l1_ch
 /* The L1 entry for a guest-virtual address: its machine address, or 0 where there is no L1. */
 uint64_t pagetable_find_l1(uint64_t virtual);
 
-/* Switch to another L4, which takes a reference; the former loses its own. */
+/* Switch to another L4, which takes a reference; the former loses its own. -EPERM: sealed. */
 int pagetable_set_base(mfn_t frame);
+
+/* PARVUS_HYPERCALL_SEAL (pv/abi.h) of a domain that has the feature. */
+int pagetable_seal(uint64_t start, uint64_t end);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pv/abi.h"
 #include "tests/guest/test.h"
 
 #define L1_SLOTS 512
@@ -213,6 +214,45 @@ TEST_WHERE(mmu_wx_tables, "Nor by a page table that was filled before it became 
         CHECK_EQ(mmuext_raw(MMUEXT_PIN_L1_TABLE, mfn_of_image(spare[1]).n, 0), -XEN_EINVAL);
         restore_spare(1);
     }
+}
+
+TEST_WHERE(mmu_seal_refused, "Only what is mapped, read-only and the domain's can be sealed.",
+           needs_parvus)
+{
+    extern const char image_start[], image_text_start[], image_data_start[]; /* kernel/guest.lds */
+    const uint64_t text = address_of(image_text_start), data = address_of(image_data_start);
+    const uint64_t refused[][2] = {
+        {text + 1, data},                            /* unaligned */
+        {text, data - 1},                            /* likewise */
+        {text, text},                                /* empty */
+        {data, text},                                /* backwards */
+        {address_of(image_start), data + PAGE_SIZE}, /* goes on where it is writable */
+        {address_of(image_start) - PAGE_SIZE, data}, /* begins where nothing is mapped */
+        {0, text},
+        {0x400000000000, 0x400000001000},
+        {text, PAGE_SIZE * ((uint64_t)PARVUS_SEAL_MAX_PAGES + 1) + text},
+        {0x7ffffffff000, 0x800000000000},
+        {0x800000000000, 0x800000001000},
+        {0xffff800000000000, 0xffff800000001000},
+        {0xffff830000100000, 0xffff830000101000},
+        {address_of(pv_shared_page), address_of(pv_shared_page) + PAGE_SIZE},
+        {0, -PAGE_SIZE},
+    };
+
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        if (hypercall(PARVUS_HYPERCALL_SEAL, refused[i][0], refused[i][1], 0, 0, 0) != -XEN_EINVAL)
+            FAIL("0x%lx-0x%lx", refused[i][0], refused[i][1]);
+    /* Read-only here, but writable elsewhere. */
+    CHECK_OK(map_raw(spare[1], entry_for(mfn_of_image(spare[2]), ENTRY_CONSTANT)));
+    CHECK_EQ(hypercall(PARVUS_HYPERCALL_SEAL, address_of(spare[1]), address_of(spare[2]), 0, 0, 0),
+             -XEN_EINVAL);
+    restore_spare(1);
+    /* Nothing was sealed by halves: what was read-only before the failing page can be writable. */
+    CHECK_OK(map_raw(spare[1], entry_for(mfn_of_image(spare[1]), ENTRY_CONSTANT)));
+    CHECK_EQ(hypercall(PARVUS_HYPERCALL_SEAL, address_of(spare[1]), address_of(spare[3]), 0, 0, 0),
+             -XEN_EINVAL);
+    restore_spare(1);
+    access_write(spare[1]);
 }
 
 /* --- update_va_mapping ---------------------------------------------------------------------- */

@@ -2,12 +2,16 @@
  * Code made at run time, and that nothing is writable and executable.
  */
 #include <errno.h>
+#include <parvus.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "kernel/vm.h"
 #include "pv/pv.h"
 #include "tests/guest/test.h"
+
+/* For these tests, and others of this image. */
+const bool parvus_makes_code = true;
 
 /* A page with these instructions and a return behind them, executable. */
 static void *make_code(const uint8_t *bytes, size_t count)
