@@ -102,3 +102,34 @@ uint64_t balloon_pages(void)
 {
     return count_in_balloon;
 }
+
+bool balloon_watch_freed(uint64_t count, void (*fn)(void))
+{
+    mutex_lock(&vm_lock);
+    bool is_watching = page_watch_freed(count, fn);
+    mutex_unlock(&vm_lock);
+    return is_watching;
+}
+
+unsigned balloon_report(pfn_t *frames, unsigned count)
+{
+    unsigned done = 0;
+
+    mutex_lock(&vm_lock);
+    while (done < count && page_take_freed(&frames[done]) == 0)
+        done++;
+    mutex_unlock(&vm_lock);
+    return done;
+}
+
+void balloon_reported(const pfn_t *frames, unsigned reported, unsigned count)
+{
+    mutex_lock(&vm_lock);
+    for (unsigned i = 0; i < count; i++) {
+        if (i < reported)
+            page_put_reported(frames[i]);
+        else
+            page_free(frames[i]);
+    }
+    mutex_unlock(&vm_lock);
+}

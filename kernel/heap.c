@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "kernel/memory_target.h"
 #include "kernel/page.h"
 #include "kernel/pagetable.h"
 #include "kernel/sync.h"
@@ -69,17 +70,21 @@ static int set_end(uintptr_t new_end)
 
 int heap_grow(intptr_t delta, void **old_end)
 {
-    int error = 0;
+    uintptr_t old;
+    int error;
 
-    mutex_lock(&vm_lock);
-    uintptr_t old = end;
-    if (delta < 0 && 0 - (uintptr_t)delta > end - start)
-        error = -EINVAL;
-    else if (delta > 0 && (uintptr_t)delta > limit - end)
-        error = -ENOMEM;
-    else if (delta)
-        error = set_end(end + (uintptr_t)delta);
-    mutex_unlock(&vm_lock);
+    do {
+        error = 0;
+        mutex_lock(&vm_lock);
+        old = end;
+        if (delta < 0 && 0 - (uintptr_t)delta > end - start)
+            error = -EINVAL;
+        else if (delta > 0 && (uintptr_t)delta > limit - end)
+            error = -ENOMEM;
+        else if (delta)
+            error = set_end(end + (uintptr_t)delta);
+        mutex_unlock(&vm_lock);
+    } while (error == -ENOMEM && memory_target_relieve((uintptr_t)delta / PAGE_SIZE + 1));
     if (!error)
         *old_end = (void *)old;
     return error;

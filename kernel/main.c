@@ -9,12 +9,12 @@
 #include "kernel/console.h"
 #include "kernel/exit.h"
 #include "kernel/log.h"
-#include "kernel/memory_target.h"
 #include "kernel/panic.h"
 #include "kernel/sched.h"
 #include "kernel/timer.h"
 #include "kernel/virtio/virtio.h"
 #include "kernel/vm.h"
+#include "kernel/xen_memory.h"
 
 #define MAIN_STACK_MAX_BYTES (1ul << 20)
 #define FAULT_STACK_BYTES 4096
@@ -28,7 +28,7 @@ static void *main_thread(void *unused)
     (void)unused;
     virtio_init();
     console_init();
-    memory_target_init();
+    xen_memory_init();
     cmdline_argv(argv);
     cmdline_envp(envp);
     kernel_exit(application_main(argc, argv, envp));

@@ -23,6 +23,12 @@ static uint64_t total;
 
 static uint32_t *freed;
 static uint64_t freed_count, freed_room;
+static uint64_t reported_count; /* the host was told of freed[0 .. reported_count - 1] */
+
+/* Runs watcher() when so many of freed[] are not reported. */
+#define WATCH_NOTHING UINT64_MAX
+static uint64_t watched_count = WATCH_NOTHING;
+static void (*watcher)(void);
 
 static uint64_t pfn_at(uintptr_t address)
 {
@@ -45,6 +51,8 @@ int page_alloc(pfn_t *out)
 {
     if (freed_count) {
         out->n = freed[--freed_count];
+        if (reported_count > freed_count)
+            reported_count = freed_count;
     } else if (cursor < pv_boot.nr_pages) {
         out->n = cursor++;
     } else if (spare) {
@@ -73,6 +81,35 @@ void page_free(pfn_t pfn)
         return;
     }
     freed[freed_count++] = (uint32_t)pfn.n;
+    if (freed_count - reported_count == watched_count) {
+        watched_count = WATCH_NOTHING;
+        watcher();
+    }
+}
+
+bool page_watch_freed(uint64_t count, void (*fn)(void))
+{
+    if (freed_count - reported_count >= count)
+        return false;
+    watcher = fn;
+    watched_count = count;
+    return true;
+}
+
+int page_take_freed(pfn_t *out)
+{
+    return freed_count == reported_count ? -ENOENT : page_alloc(out);
+}
+
+void page_put_reported(pfn_t pfn)
+{
+    uint64_t count = freed_count;
+
+    page_free(pfn);
+    if (freed_count == count) /* it serves the stack itself now */
+        return;
+    freed[count] = freed[reported_count];
+    freed[reported_count++] = (uint32_t)pfn.n;
 }
 
 int page_remove(pfn_t *out)
@@ -87,7 +124,7 @@ int page_remove(pfn_t *out)
 void page_add(pfn_t pfn)
 {
     total++;
-    page_free(pfn);
+    page_put_reported(pfn); /* it was the host's, who has put nothing behind it yet */
 }
 
 vaddr_t page_padding_start(void)

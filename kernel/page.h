@@ -19,6 +19,17 @@ int page_remove(pfn_t *out); /* -ENOMEM */
 void page_add(pfn_t pfn);
 
 /*
+ * Free page reporting: the host can do without what is behind a free frame, once it knows. A mark
+ * divides the free frames into those of which it was told and those that were freed since. vm_lock
+ * held. Never used frames are of neither kind: nothing is behind them.
+ */
+/* fn (which must not sleep) runs once, when so many frames were freed since. False: they were. */
+bool page_watch_freed(uint64_t count, void (*fn)(void));
+/* Takes one of them, for a report; puts back one that the host was told of. */
+int page_take_freed(pfn_t *out); /* -ENOENT */
+void page_put_reported(pfn_t pfn);
+
+/*
  * The frames that the bootstrap tables map already, behind the image (the bootstrap padding), serve
  * two ends: the heap takes from the bottom without any mapping work, page_alloc from the top.
  */

@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "kernel/heap.h"
+#include "kernel/memory_target.h"
 #include "kernel/page.h"
 #include "kernel/pagetable.h"
 #include "kernel/tree.h"
@@ -209,11 +210,13 @@ int vm_map(void **addr, size_t bytes, int prot, const char *name)
         return -EINVAL;
     if (bytes > area_end - area_start)
         return -ENOMEM;
-    mutex_lock(&vm_lock);
-    error = map_locked(&start, bytes, prot, name);
-    if (error)
-        search_from = area_start; /* find_gap may have counted the gap as taken */
-    mutex_unlock(&vm_lock);
+    do {
+        mutex_lock(&vm_lock);
+        error = map_locked(&start, bytes, prot, name);
+        if (error)
+            search_from = area_start; /* find_gap may have counted the gap as taken */
+        mutex_unlock(&vm_lock);
+    } while (error == -ENOMEM && memory_target_relieve(bytes / PAGE_SIZE));
     if (!error)
         *addr = (void *)start;
     return error;

@@ -35,14 +35,12 @@
 #define RESET_TRIES 1000
 #define CONFIG_TRIES 100
 
-extern const struct virtio_driver virtio_blk_driver, virtio_console_driver, virtio_net_driver,
-    virtio_rng_driver;
+extern const struct virtio_driver virtio_balloon_driver, virtio_blk_driver, virtio_console_driver,
+    virtio_net_driver, virtio_rng_driver;
 
 static const struct virtio_driver *const drivers[] = {
-    &virtio_blk_driver,
-    &virtio_console_driver,
-    &virtio_net_driver,
-    &virtio_rng_driver,
+    &virtio_balloon_driver, &virtio_blk_driver, &virtio_console_driver,
+    &virtio_net_driver,     &virtio_rng_driver,
 };
 
 static void add_status(struct virtio_device *dev, uint8_t bits)
@@ -349,11 +347,10 @@ int virtio_found(const struct virtio_transport *transport, const void *bus, uint
     error = negotiate(dev);
     if (!error)
         error = driver->probe(dev);
-    if (!error && !dev->is_broken) {
+    if (!error) { /* others know of it now, even if it broke meanwhile */
         log_info("%s: features 0x%lx", dev->name, dev->features);
         return 0;
     }
-    error = error ? error : -EIO;
     log_error("%s is not used: error %d", dev->name, -error);
     give_up(dev);
     return error;

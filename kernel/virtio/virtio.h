@@ -121,6 +121,12 @@ static inline int virtio_add(struct virtio_queue *q, const struct vq_piece *piec
     return vq_add(&q->vq, pieces, nr_out, nr_in, cookie);
 }
 
+static inline int virtio_add_ranges(struct virtio_queue *q, const struct vq_range *ranges,
+                                    unsigned nr_in, void *cookie)
+{
+    return vq_add_ranges(&q->vq, ranges, nr_in, cookie);
+}
+
 /* Publishes what was added, and notifies the device if it wants that. Returns whether it did. */
 bool virtio_kick(struct virtio_queue *q);
 

@@ -348,6 +348,35 @@ int vq_add(struct vq *vq, const struct vq_piece *pieces, unsigned nr_out, unsign
     return 0;
 }
 
+int vq_add_ranges(struct vq *vq, const struct vq_range *ranges, unsigned nr_in, void *cookie)
+{
+    uint16_t head = vq->free_first;
+    struct place p = {.table = vq->descriptors, .links = vq->slots, .at = head};
+    size_t total = 0;
+
+    if (vq->lie)
+        return -EIO;
+    if (!nr_in || nr_in > vq->entries)
+        return -EINVAL;
+    if (nr_in > vq->nr_free)
+        return -EAGAIN;
+    for (unsigned i = 0; i < nr_in; i++) {
+        put(&p, ranges[i].start, ranges[i].bytes, DESCRIPTOR_WRITE);
+        total += ranges[i].bytes;
+    }
+    end(&p);
+    vq->free_first = p.at;
+    vq->nr_free -= (uint16_t)p.count;
+    hand_out(vq, head,
+             (struct vq_slot){.cookie = cookie,
+                              .writable_bytes = (uint32_t)total,
+                              .next = vq->slots[head].next,
+                              .last = p.last_at,
+                              .count = (uint16_t)p.count,
+                              .table = NO_TABLE});
+    return 0;
+}
+
 /* Whether `event` is among the indices from `from` up to but not including `to` (2.7.10). */
 static bool includes(uint16_t from, uint16_t to, uint16_t event)
 {

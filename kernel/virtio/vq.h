@@ -82,6 +82,16 @@ void vq_destroy(struct vq *vq);
 int vq_add(struct vq *vq, const struct vq_piece *pieces, unsigned nr_out, unsigned nr_in,
            void *cookie);
 
+/*
+ * The same with nr_in ranges of machine memory that the device writes, one descriptor each: frames
+ * that need no mapping.
+ */
+struct vq_range {
+    maddr_t start;
+    size_t bytes;
+};
+int vq_add_ranges(struct vq *vq, const struct vq_range *ranges, unsigned nr_in, void *cookie);
+
 /* Hands over what was added. True: the device wants a notification (section 2.7.10). */
 bool vq_publish(struct vq *vq);
 

@@ -8,6 +8,7 @@
 
 #include <xen/memory.h>
 
+#include "kernel/dma.h"
 #include "kernel/page.h"
 #include "kernel/thread.h"
 #include "kernel/vm.h"
@@ -76,6 +77,60 @@ TEST_WHERE(balloon_reserve, "However much is asked for, the guest keeps what it 
     balloon_empty(frames, filled);
     CHECK_OK(vm_map(&memory, (left + 1) * PAGE_SIZE, VM_READ | VM_WRITE, "enough"));
     CHECK_OK(vm_unmap(memory, (left + 1) * PAGE_SIZE));
+}
+
+static unsigned calls;
+
+static void count_call(void)
+{
+    calls++;
+}
+
+/* Frees `pages` pages that were in use. */
+static void free_some(size_t pages)
+{
+    void *memory;
+
+    REQUIRE_OK(vm_map(&memory, pages * PAGE_SIZE, VM_READ | VM_WRITE | VM_DIRTY, "to be freed"));
+    CHECK_OK(vm_unmap(memory, pages * PAGE_SIZE));
+}
+
+TEST(balloon_report, "Freed frames are reported once, are nobody's meanwhile, and used last.")
+{
+    void *memory;
+    unsigned count;
+
+    REQUIRE((count = balloon_report(frames, MOST)) < MOST); /* whatever was freed before */
+    balloon_reported(frames, count, count);
+    CHECK_EQ(balloon_report(frames, MOST), 0);
+    calls = 0;
+    CHECK(balloon_watch_freed(100, count_call));
+    struct page_counts before = counts();
+    free_some(99);
+    CHECK_EQ(calls, 0);
+    free_some(200);
+    CHECK_EQ(calls, 1);
+    CHECK(!balloon_watch_freed(100, count_call));
+    count = balloon_report(frames, MOST);
+    CHECK(count >= 199 &&
+          count <= 210); /* a page table may be among them, or the list's own page */
+    CHECK_EQ(counts().total_pages, before.total_pages);
+    CHECK_EQ(counts().free_pages + count, before.free_pages);
+    for (unsigned i = 0; i < 4; i++) { /* what is mapped meanwhile is none of them */
+        REQUIRE_OK(vm_map(&memory, 64 * PAGE_SIZE, VM_READ | VM_WRITE | VM_DIRTY, "others"));
+        for (unsigned page = 0; page < 64; page++)
+            for (unsigned k = 0; k < count; k++)
+                CHECK_NE(dma_address((char *)memory + page * PAGE_SIZE).n,
+                         pv_mfn(frames[k]).n << PAGE_SHIFT);
+        CHECK_OK(vm_unmap(memory, 64 * PAGE_SIZE));
+    }
+    unsigned freed_since = balloon_report(frames + count, MOST - count);
+    balloon_reported(frames, 50, count);
+    CHECK_EQ(balloon_report(frames, MOST), count - 50); /* those that did not fit into the report */
+    balloon_reported(frames, count - 50, count - 50);
+    balloon_reported(frames + count, freed_since, freed_since);
+    CHECK_EQ(balloon_report(frames, MOST), 0);
+    CHECK_GE(counts().free_pages + 1, before.free_pages);
 }
 
 static const char *needs_xen(void)

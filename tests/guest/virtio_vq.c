@@ -296,6 +296,34 @@ TEST(vq_indirect, "Long buffers go into indirect tables, short ones and those fo
     tear_down();
 }
 
+TEST(vq_ranges, "Ranges of machine memory reach the device as they are, a descriptor each.")
+{
+    struct vq_range ranges[ENTRIES + 1];
+
+    REQUIRE(set_up());
+    for (unsigned i = 0; i <= ENTRIES; i++)
+        ranges[i] = (struct vq_range){{dma_address(memory + i * PAGE_SIZE).n}, PAGE_SIZE};
+    CHECK_EQ(vq_add_ranges(&vq, ranges, 0, NULL), -EINVAL);
+    CHECK_EQ(vq_add_ranges(&vq, ranges, ENTRIES + 1, NULL), -EINVAL);
+    REQUIRE_OK(vq_add_ranges(&vq, ranges, 3, &ranges[0]));
+    CHECK_EQ(vq_add_ranges(&vq, ranges, ENTRIES, NULL), -EAGAIN);
+    REQUIRE_OK(vq_add_ranges(&vq, ranges + 3, ENTRIES - 3, &ranges[3]));
+    vq_publish(&vq);
+    for (unsigned i = 0; i < 2; i++) {
+        int head = take();
+        REQUIRE(head >= 0);
+        struct found f = walk((unsigned)head, (uint8_t)(i + 1));
+        CHECK_EQ(f.descriptors, i ? ENTRIES - 3 : 3);
+        CHECK_EQ(f.writable, f.descriptors * PAGE_SIZE);
+        say_used((uint32_t)head, (uint32_t)f.writable);
+        expect_reaped(&ranges[i * 3], (uint32_t)f.writable);
+    }
+    CHECK_EQ(memory[0], 1);
+    CHECK_EQ(memory[3 * PAGE_SIZE], 2);
+    CHECK_EQ(vq_room(&vq), ENTRIES);
+    tear_down();
+}
+
 TEST(vq_full, "A full queue refuses, and takes as much again as is reaped; out of order, too.")
 {
     struct random r = RANDOM(5);

@@ -1,13 +1,12 @@
 """Disks that fail, change and vanish (tests/blkdev/trouble.c): the guest hears of it, and lives on."""
-import json
 import os
-import socket
 import subprocess
 import tempfile
 import time
 
 import hosts as host_table
 import nbd
+import qmp
 from blkdev import MMIO, PCI
 from framework import (BOOT_TIMEOUT_S, FAILED, LOGS, PARVUS, Result, app_image, mismatch, parvus, register,
                        suite_results)
@@ -50,17 +49,6 @@ def run_errors(host):
     return suite_results(test_id, status, text, log)
 
 
-def ask_monitor(path, name, **arguments):
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(path)
-        lines = connection.makefile("rw")
-        for words in ({"execute": "qmp_capabilities"}, {"execute": name, "arguments": arguments}):
-            lines.write(json.dumps(words) + "\n")
-            lines.flush()
-            while "return" not in (answer := json.loads(lines.readline())):
-                assert "error" not in answer, answer
-
-
 def run_resize(host):
     """Resizes as the guest asks on its console."""
     test_id = "disk-resize"
@@ -82,7 +70,7 @@ def run_resize(host):
                 asked = [int(line.split()[3]) for line in file if line.startswith("trouble: resize to ")
                          and line.rstrip().endswith("sectors")]
             for sectors in asked[done:]:
-                ask_monitor(monitor, "block_resize", device="d", size=sectors * nbd.SECTOR_BYTES)
+                qmp.ask(monitor, "block_resize", device="d", size=sectors * nbd.SECTOR_BYTES)
             done = len(asked)
             time.sleep(0.02)
     with open(log, encoding="utf-8", errors="replace") as file:

@@ -1,15 +1,14 @@
 """Network devices and their driver, with a stack of a few lines (tests/netdev/): a wire that sends
 every frame back, and a device of our own (vhost_user.py) that offers every offload, or lies."""
-import json
 import os
 import re
-import socket
 import struct
 import subprocess
 import tempfile
 import time
 
 import hosts as host_table
+import qmp
 import vhost_user
 from framework import (BOOT_TIMEOUT_S, FAILED, LOGS, PARVUS, PASSED, Result, app_image, mismatch, parvus,
                        register)
@@ -108,14 +107,7 @@ class Guest:
 
     def command(self, name, /, **arguments):
         """QEMU's monitor."""
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(self.monitor)
-            lines = connection.makefile("rw")
-            for words in ({"execute": "qmp_capabilities"}, {"execute": name, "arguments": arguments}):
-                lines.write(json.dumps(words) + "\n")
-                lines.flush()
-                while "return" not in (answer := json.loads(lines.readline())):
-                    assert "error" not in answer, answer
+        return qmp.ask(self.monitor, name, **arguments)
 
     def finish(self):
         return self.process.wait(BOOT_TIMEOUT_S)
