@@ -91,14 +91,17 @@ GUEST_FLAGS = $(COMMON_FLAGS) -isystem libc-glue/include -isystem $(DEPS)/newlib
     -fstack-protector-strong -mstack-protector-guard=global \
     -U__linux__ -U__linux -Ulinux -U__gnu_linux__ -U__unix__ -Uunix -U__unix
 
+# The library's functions check the sizes that the compiler knows (newlib's ssp/ssp.h).
+FORTIFY := -D_FORTIFY_SOURCE=2
+
 # Flags of each class of sources. Kernel code keeps out of the SSE registers, so that an event
 # handler has none to save.
 FLAGS_kernel = $(GUEST_FLAGS) -I. -mgeneral-regs-only -ffreestanding
-FLAGS_libc-glue = $(GUEST_FLAGS) -I.
+FLAGS_libc-glue = $(GUEST_FLAGS) -I. $(FORTIFY)
 # An event handler of net/ wakes its thread. lwIP is compiled as it comes: warnings do not count.
-FLAGS_net = $(GUEST_FLAGS) -I. -Inet -isystem $(DEPS)/lwip/src/include -mgeneral-regs-only
+FLAGS_net = $(GUEST_FLAGS) $(FORTIFY) -I. -Inet -isystem $(DEPS)/lwip/src/include -mgeneral-regs-only
 FLAGS_lwip = $(FLAGS_net) -w
-FLAGS_app = $(GUEST_FLAGS)
+FLAGS_app = $(GUEST_FLAGS) $(FORTIFY)
 FLAGS_hypervisor = $(COMMON_FLAGS) -fno-stack-protector -isystem $(DEPS)/xen/include -I. -ffreestanding \
     -fpie -fvisibility=hidden -mgeneral-regs-only -fno-jump-tables -mcmodel=small \
     -D__PARVUS_HYPERVISOR__

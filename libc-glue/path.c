@@ -1,5 +1,6 @@
 /*
- * Paths: the tree of the initrd, which is read-only, and before it the disks, /dev/vda and so on.
+ * Paths: the tree of the initrd, which is read-only, and before it /dev/urandom and the disks,
+ * /dev/vda and so on.
  *
  * Ordinary calls from threads. The working folder is the one thing that changes. Permission bits
  * are told, not enforced: whoever runs here is root.
@@ -20,6 +21,7 @@
 #include "libc-glue/fd.h"
 #include "libc-glue/glue.h"
 #include "libc-glue/initrd_file.h"
+#include "libc-glue/random_file.h"
 
 #define SYMLINKS_MAX 40 /* followed on one path, as on Linux */
 
@@ -186,9 +188,14 @@ static int open_at(int folder, const char *path, int flags)
 {
     struct blkdev *disk = disk_file_find(path);
     struct file *file;
-    int result =
-        disk != NULL ? disk_file_open(disk, flags, &file) : open_initrd(folder, path, flags, &file);
+    int result;
 
+    if (disk != NULL)
+        result = disk_file_open(disk, flags, &file);
+    else if (random_file_is(path))
+        result = random_file_open(flags, &file);
+    else
+        result = open_initrd(folder, path, flags, &file);
     if (result != 0)
         return result;
     result = fd_open(file, flags);
@@ -217,6 +224,11 @@ static int stat_at(int folder, const char *path, struct stat *out, bool follow_l
     if (disk != NULL) {
         *out = (struct stat){0};
         disk_file_stat(disk, out);
+        return 0;
+    }
+    if (random_file_is(path)) {
+        *out = (struct stat){0};
+        random_file_stat(out);
         return 0;
     }
     int error = find(folder, path, follow_last, false, &node);
@@ -252,6 +264,8 @@ int access(const char *path, int mode)
         return (int)glue_result((mode & W_OK) != 0 && disk->is_read_only ? -EROFS
                                 : (mode & X_OK) != 0                     ? -EACCES
                                                                          : 0);
+    if (random_file_is(path))
+        return (int)glue_result((mode & X_OK) != 0 ? -EACCES : 0);
     int error = find(AT_FDCWD, path, true, false, &node);
 
     if (error == 0 && (mode & W_OK) != 0)

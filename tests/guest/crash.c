@@ -4,10 +4,14 @@
 #include "tests/guest/crash.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "kernel/page.h"
 #include "kernel/panic.h"
@@ -418,6 +422,97 @@ static void heap_overrun(void)
     free(block);
 }
 
+/* Behind the block, where the compiler does not see it. */
+static void write_beyond(void *block, size_t bytes)
+{
+    volatile char *volatile behind = (volatile char *)block + bytes;
+
+    *behind ^= 0x20;
+}
+
+/* The block's neighbour is to know that somebody wrote over its size. */
+static void heap_overrun_by_one(void)
+{
+    void *volatile block = malloc(40), *volatile next = malloc(40);
+
+    write_beyond(block, 40);
+    free(block);
+    free(next);
+}
+
+static void heap_overrun_into_last(void)
+{
+    void *volatile block = malloc(40);
+
+    write_beyond(block, 40); /* there is what was never allocated */
+    block = malloc(1000);
+}
+
+/* What a block that is free holds leads malloc to the others. */
+static void heap_free_list(void)
+{
+    void **volatile block = malloc(1000), *volatile other = malloc(1000);
+
+    free(block);
+    block[0] = block[1] = other;
+    block = malloc(1000);
+    block = malloc(1000);
+}
+
+static void realloc_of_freed(void)
+{
+    void *volatile block = malloc(1000), *volatile other = malloc(1000);
+
+    free(block);
+    block = realloc(block, 2000);
+    free(other);
+}
+
+static void printf_count(void)
+{
+    char format[] = "four%n";
+    int count = 0;
+
+    printf("four%n: a constant\n", &count);
+    if (count == 4)
+        printf(format, &count);
+}
+
+static void snprintf_count(void)
+{
+    char format[] = "four%hhn", out[8];
+    signed char count;
+
+    snprintf(out, sizeof(out), format, &count);
+}
+
+static void wprintf_count(void)
+{
+    wchar_t format[] = L"four%n";
+    int count;
+
+    wprintf(format, &count);
+}
+
+/* The compiler knows the object's size, not how much is copied. */
+static void fortified_memcpy(void)
+{
+    volatile size_t bytes = 41;
+    char small[40], large[80] = "x";
+
+    memcpy(small, large, bytes);
+    puts(small);
+}
+
+static void fortified_sprintf(void)
+{
+    const char *volatile text = "longer than it may be";
+    char small[8];
+
+    sprintf(small, "%s", text);
+    puts(small);
+}
+
 static void free_of_stack(void)
 {
     char local[64] = "not from malloc";
@@ -489,6 +584,17 @@ static void heap_exhausted(void)
         blocks++;
     printf("%s after more than %d blocks\n", "malloc returned NULL", blocks > 10 ? 10 : 0);
     exit(8);
+}
+
+/* --- No randomness (tests/host/virtio.py) ---------------------------------------------------- */
+
+static void no_randomness(void)
+{
+    char bytes[8];
+    ssize_t result = getrandom(bytes, sizeof(bytes), 0);
+
+    printf("getrandom: %s\n", result < 0 ? strerror(errno) : "has bytes");
+    exit(result < 0 && errno == ENOSYS && open("/dev/urandom", O_RDONLY) >= 0 ? 38 : 0);
 }
 
 /* --- A guest that breaks its own interface -------------------------------------------------- */
@@ -574,12 +680,22 @@ static const struct {
     END(stack_overrun_in_thread),
     END(double_free),
     END(heap_overrun),
+    END(heap_overrun_by_one),
+    END(heap_overrun_into_last),
+    END(heap_free_list),
+    END(realloc_of_freed),
     END(free_of_stack),
+    END(printf_count),
+    END(snprintf_count),
+    END(wprintf_count),
+    END(fortified_memcpy),
+    END(fortified_sprintf),
     END(panic_directly),
     END(panic_in_event),
     END(fault_in_event),
     END(fault_in_thread),
     END(heap_exhausted),
+    END(no_randomness),
     END(no_trap_handlers),
     END(iret_to_user),
     END(iret_to_nowhere),

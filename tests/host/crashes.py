@@ -99,8 +99,21 @@ crash("double_free", "A block freed twice is noticed.", r"heap: 0x\w+ was freed 
       r"double_free\+0x")
 crash("heap_overrun", "A block written beyond its end is noticed when freed.", r"heap: 0x",
       r"heap_overrun\+0x")
+crash("heap_overrun_by_one", "So is one byte beyond a block.", r"heap: 0x", r"heap_overrun_by_one\+0x", where=hosts.ONE)
+crash("heap_overrun_into_last", "Also behind the last block.", r"heap: 0x", r"heap_overrun_into_last\+0x", where=hosts.ONE)
+crash("heap_free_list", "A list of free blocks that somebody wrote to leads malloc nowhere.", r"heap: 0x",
+      r"heap_free_list\+0x", where=[*hosts.ONE, "xen-dom0"])
+crash("realloc_of_freed", "Making a freed block larger is noticed.", r"heap: 0x", r"realloc_of_freed\+0x",
+      where=hosts.ONE)
 crash("free_of_stack", "Freeing what is not from malloc is noticed.", r"heap: 0x",
       r"free_of_stack\+0x")
+
+for family in ("printf", "snprintf", "wprintf"):
+    crash(f"{family}_count", "%n is for constant formats.", r"printf: %n in a format that lies in writable memory",
+          rf"{family}_count\+0x", where=hosts.ONE)
+for function in ("memcpy", "sprintf"):
+    crash(f"fortified_{function}", "A library function does not write beyond an object whose size is known.",
+          r"buffer overflow: ", rf"fortified_{function}\+0x", where=hosts.ONE)
 
 # ---- panics --------------------------------------------------------------------------------------
 

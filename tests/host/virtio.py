@@ -47,5 +47,13 @@ boot("virtio-mmio-nonsense", "A bad description of a device is refused by its na
 boot("virtio-rng-net", "The network's numbers come from the entropy device where the processor has none.", app="net",
      arguments=["stream_ipv4"], options=["--qemu", f"-cpu max,-rdrand {MODERN} -device virtio-rng-device"],
      absent=["sequence numbers may be guessed"])
-boot("virtio-rng-net-none", "Where nothing has random numbers, the network says so.", app="net",
-     arguments=["stream_ipv4"], options=["--qemu", "-cpu max,-rdrand"], console=["sequence numbers may be guessed"])
+boot("entropy-jitter", "Where nothing else is random, the jitter of the clock is, with a warning.", app="posix",
+     arguments=["random_"], options=["--qemu", "-cpu max,-rdrand"],
+     console=["^parvus: warning: random numbers come from the jitter of the clock"])
+boot("entropy-none", "A clock without jitter is noticed: there are no random numbers, and the network says so.",
+     app="net", arguments=["stream_ipv4"], options=["--icount", "--qemu", "-cpu max,-rdrand"],
+     console=["^parvus: error: no random numbers: ", "sequence numbers may be guessed"])
+boot("entropy-none-getrandom", "getrandom then fails.", app="guest", arguments=["--crash", "no_randomness"],
+     options=["--icount", "--qemu", "-cpu max,-rdrand"], status=38, console=["^getrandom: Function not implemented"])
+boot("entropy-processor", "log=info tells where random numbers come from.", app="posix", arguments=["random_"],
+     options=["--append", "log=info"], console=["^parvus: random numbers come from the processor$"])
