@@ -31,7 +31,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: image run iso images test fuzz fuzzers bench check clean distclean help FORCE
+.PHONY: image run iso images sysroot guest-image test fuzz fuzzers bench check clean distclean help FORCE
 
 image:
 
@@ -62,14 +62,15 @@ $(NEWLIB): $(FETCHED) $(wildcard tools/deps/*) libc-glue/include/sys/dirent.h
 # All that is behind <...> in guest code.
 C_HEADERS := $(NEWLIB) $(shell find libc-glue/include -type f 2>/dev/null)
 
-# The library of lwIP's unit tests.
-CHECK := $(DEPS)/built-check
-
-$(CHECK): tools/deps/check tools/deps/common.sh tools/deps/apt.sh | $(PACKAGES_BUILD)
-	$(Q)tools/deps/check $(DEPS)
+# What else some applications and tests are made of: a folder of sources each.
+$(DEPS)/source-%: tools/deps/source tools/deps/sources tools/deps/common.sh tools/deps/apt.sh | $(PACKAGES_BUILD)
+	$(Q)tools/deps/source $* $(DEPS)
 	$(Q)touch $@
 
-$(DEPS)/check/%.c: $(CHECK) ;
+SOURCES_OTHERS := $(shell sed -n 's/^\([a-z][^ ]*\) .*/\1/p' tools/deps/sources)
+# $(call source_rule,NAME): its files are there once it is unpacked.
+source_rule = $(DEPS)/$(1)/%.c: $(DEPS)/source-$(1) ;
+$(foreach s,$(SOURCES_OTHERS),$(eval $(call source_rule,$(s))))
 
 # ---- flags ---------------------------------------------------------------------------------------
 
@@ -318,6 +319,50 @@ IMAGES := $(foreach f,$(notdir $(APP_FOLDERS)),$(B)/apps/$(f)/$(f).img)
 
 include tests/fuzz/host/build.mk
 
+# ---- tools/parvus-cc -----------------------------------------------------------------------------
+
+SYSROOT := $(abspath $(B))/sysroot
+SYSROOT_FILES := $(addprefix $(SYSROOT)/,libparvus.a parvus.specs parvus.cmake parvus.pc flags \
+    $(notdir $(GUEST_LIBRARIES)) $(patsubst %,lib%.a,dl pthread rt util))
+# A flag that is a path holds wherever the compiler runs.
+absolute = $(foreach word,$(1),$(if $(wildcard $(word)),$(abspath $(word)),$(word)))
+FLAGS_cc = -static $(call absolute,$(filter-out -std=% -O% -g -W% -D__XEN% -ffile-prefix-map=% -U__unix -U__unix__ -Uunix,$(GUEST_FLAGS)))
+fill_in = sed -e 's|@SYSROOT@|$(SYSROOT)|g; s|@TOOLS@|$(abspath tools)|g; s|@GCC@|$(dir $(LIBGCC))|g' \
+    -e 's|@NEWLIB@|$(abspath $(DEPS)/newlib/lib)|g; s|@LIBRARIES@|$(patsubst lib%.a,-l%,$(notdir $(GUEST_LIBRARIES)))|g' \
+    -e 's|@LINK@|$(filter-out --fatal-warnings,$(LINK_GUEST)) -T $(abspath kernel/guest.lds)|g'
+
+$(SYSROOT)/libparvus.a: $(GUEST_OBJECTS) $(B)/flags/kernel $(B)/flags/libc-glue
+	$(say) AR $@
+	$(archive)
+
+$(addprefix $(SYSROOT)/,$(notdir $(GUEST_LIBRARIES))): $(GUEST_LIBRARIES)
+	$(Q)mkdir -p $(@D) && cp $(filter %/$(@F),$^) $@
+
+# What is in libc already, for those who name it.
+$(SYSROOT)/libdl.a $(SYSROOT)/libpthread.a $(SYSROOT)/librt.a $(SYSROOT)/libutil.a:
+	$(archive)
+
+$(SYSROOT)/parvus.%: tools/cc/% $(B)/flags/cc
+	$(Q)mkdir -p $(@D) && $(fill_in) $< > $@
+
+$(SYSROOT)/parvus.cmake $(SYSROOT)/parvus.pc: $(SYSROOT)/%: tools/cc/% $(B)/flags/cc
+	$(Q)mkdir -p $(@D) && $(fill_in) $< > $@
+
+# Last, as tools/parvus-cc takes it for the sign that all is there.
+$(SYSROOT)/flags: $(B)/flags/cc $(NEWLIB) $(filter-out $(SYSROOT)/flags,$(SYSROOT_FILES))
+	$(Q)echo '$(FLAGS_cc)' > $@
+
+sysroot: $(SYSROOT_FILES)
+
+# tools/parvus image: around the guest $GUEST, of the environment, the image $OUTPUT.
+guest-image: $(HYPERVISOR_OBJECTS) $(IMAGE_SCRIPT)
+	$(Q)tools/check/privileged "$$GUEST"
+	$(Q)folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	    $(OBJCOPY) --strip-all "$$GUEST" "$$folder/guest" && \
+	    $(CC) $(FLAGS_hypervisor) -DGUEST_BLOB="\"$$folder/guest\"" -c -o "$$folder/guest.o" boot/guest.S && \
+	    $(LD) $(LINK_HYPERVISOR) -T $(IMAGE_SCRIPT) -o "$$OUTPUT.debug" $(HYPERVISOR_OBJECTS) "$$folder/guest.o" && \
+	    $(OBJCOPY) --strip-all "$$OUTPUT.debug" "$$OUTPUT"
+
 # ---- targets -------------------------------------------------------------------------------------
 
 image: $(APP_IMAGE) $(FILES_app-$(APP_NAME)) $(HYPERVISOR_IMAGE)
@@ -335,7 +380,7 @@ check: $(PACKAGES_TEST) $(IMAGES)
 	$(Q)tools/check/privileged $(IMAGES:.img=.elf)
 
 # Without the packages that only tests need, some tests are skipped.
-test: images
+test: images sysroot
 	$(Q)tools/deps/packages test || true
 	$(Q)tests/run $(TESTS)
 
@@ -362,6 +407,7 @@ help:
 	@echo 'make fuzz [FUZZ_SECONDS=3600]   every fuzzer, for long; make fuzzers: builds those of the host'
 	@echo 'make bench             every benchmark; results in $(B)/bench/'
 	@echo 'make check             static checks: style, include edges, privileged instructions'
+	@echo 'make sysroot           what tools/parvus-cc compiles and links with'
 	@echo 'make images            every application and the in-guest tests'
 	@echo 'make clean, distclean  remove what was built; the latter: dependencies too'
 	@echo 'Variables: B=build folder, DEPS=dependencies, V=1 shows commands'

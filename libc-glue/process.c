@@ -3,6 +3,7 @@
  */
 #include <assert.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +41,19 @@ int _execve(const char *path, char *const argv[], char *const envp[])
 {
     (void)path, (void)argv, (void)envp;
     return glue_result(-ENOSYS);
+}
+
+FILE *popen(const char *command, const char *mode)
+{
+    (void)command, (void)mode;
+    errno = ENOSYS;
+    return NULL;
+}
+
+int pclose(FILE *stream)
+{
+    (void)stream;
+    return (int)glue_result(-ECHILD);
 }
 
 pid_t wait(int *status)

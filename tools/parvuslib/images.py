@@ -15,7 +15,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 # QEMU's -kernel enter by Multiboot; the disabled one lets it see an ELF with a PVH note.
 DISABLED_HEADER = struct.pack("<III", 0xE4524FFD, 0x00010003, 0xE4514FFB)
 MULTIBOOT_MAGIC = struct.pack("<I", 0x1BADB002)
-PT_LOAD = 1  # elf(5)
+PT_LOAD, PT_NOTE = 1, 4  # elf(5)
+XEN_ELFNOTE_ENTRY = struct.pack("<I", 1) + b"Xen\0"  # of a guest, not of an image around one
 HEADER_SEARCH_BYTES = 8192  # Multiboot 0.6.96, 3.1
 
 
@@ -31,7 +32,8 @@ class Image:
     def __init__(self, path, module=None):
         self.path = path
         self.module = module
-        self.guest = existing(module or f"{os.path.splitext(path)[0]}.elf")
+        stem = os.path.splitext(path)[0]
+        self.guest = existing(module or f"{stem}.elf") or existing(stem)
         self.debug = existing(f"{path}.debug")
 
     def default_options(self):
@@ -54,6 +56,9 @@ def hypervisor():
 def resolve(argument):
     """The Image that a command-line argument means: a file, else an application to build."""
     if os.path.isfile(argument):
+        if not argument.endswith((".elf", ".img")) and is_guest(argument):
+            build(argument, f"{argument}.img")
+            return Image(f"{argument}.img")
         if argument.endswith(".elf"):
             if not existing(hypervisor()):
                 make("image")
@@ -68,25 +73,49 @@ def resolve(argument):
     return Image(os.path.join(build_folder(), "apps", name, f"{name}.img"))
 
 
-def make(*arguments):
+def make(*arguments, environment=None):
     """Runs make in the tree; its output goes to stderr, which is not the application's."""
-    done = subprocess.run(["make", "-C", ROOT, "--no-print-directory", *arguments],
-                          stdout=sys.stderr, stdin=subprocess.DEVNULL)
+    done = subprocess.run(["make", "-C", ROOT, "--no-print-directory", *arguments], stdout=sys.stderr,
+                          stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})})
     if done.returncode != 0:
         raise UsageError(f"make {' '.join(arguments)} failed")
+
+
+def segments(file):
+    """(type, offset, physical address, bytes in the file, bytes in memory) of each segment of an ELF file
+    for 64 bits; none of any other file."""
+    header = file.read(64)
+    if len(header) < 64 or not header.startswith(b"\x7fELF\x02\x01"):
+        return []
+    table, size, number = struct.unpack("<Q", header[32:40]) + struct.unpack("<HH", header[54:58])
+    file.seek(table)
+    entries = [file.read(size) for _ in range(number)]
+    return [struct.unpack_from("<I4xQ8xQQQ", entry) for entry in entries if len(entry) == 56]
 
 
 def least_memory_bytes(path):
     """Where an ELF image ends in machine memory; 0 for a file that is none."""
     with open(path, "rb") as file:
-        header = file.read(64)
-        if len(header) < 64 or not header.startswith(b"\x7fELF\x02\x01"):
-            return 0
-        table, size, number = struct.unpack("<Q", header[32:40]) + struct.unpack("<HH", header[54:58])
-        file.seek(table)
-        segments = [file.read(size) for _ in range(number)]
-    places = [struct.unpack_from("<I20xQ8xQ", segment) for segment in segments if len(segment) == 56]
-    return max((start + length for kind, start, length in places if kind == PT_LOAD), default=0)
+        return max((start + length for kind, _, start, _, length in segments(file) if kind == PT_LOAD), default=0)
+
+
+def is_guest(path):
+    """Whether it is a guest by itself: an ELF file with the note that says where Xen enters."""
+    with open(path, "rb") as file:
+        for kind, offset, _, length, _ in segments(file):
+            file.seek(offset)
+            if kind == PT_NOTE and XEN_ELFNOTE_ENTRY in file.read(length):
+                return True
+    return False
+
+
+def build(guest, output):
+    """An image around a guest that was linked by tools/parvus-cc."""
+    if not existing(guest):
+        raise UsageError(f"{guest}: no such file")
+    if not is_guest(guest):
+        raise UsageError(f"{guest} is no guest: link it by tools/parvus-cc")
+    make("-s", "guest-image", environment={"GUEST": os.path.abspath(guest), "OUTPUT": os.path.abspath(output)})
 
 
 class Files:

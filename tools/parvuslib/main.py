@@ -39,7 +39,7 @@ class Join(argparse.Action):
 
 def make_parser():
     parser = argparse.ArgumentParser(prog="tools/parvus", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", metavar="run|symbolize", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="run|image|symbolize", required=True)
 
     run = commands.add_parser(
         "run", allow_abbrev=False, usage="tools/parvus run [options] IMAGE|APP [-- ARGS]",
@@ -48,7 +48,8 @@ def make_parser():
                     "134 crash, 137 out of memory, 126 refused by the hypervisor, 124 time-out, "
                     "125 QEMU failed, 2 wrong options (each with a message on stderr).")
     run.add_argument("image", metavar="IMAGE|APP",
-                     help="NAME.img; or a name under apps/ or a folder, which is built first; or a "
+                     help="NAME.img; or a name under apps/ or a folder, which is built first; or what "
+                          "tools/parvus-cc has linked, of which PROGRAM.img is made first; or a "
                           "guest NAME.elf, which goes with the bare hypervisor as a module")
     run.add_argument("--accel", choices=["tcg", "kvm", "auto", *qemu.NESTED], default="auto",
                      help="auto: kvm where the host has hardware virtualization, else tcg; nested: "
@@ -91,6 +92,13 @@ def make_parser():
     run.add_argument("--dry-run", action="store_true",
                      help="print the command line for a shell instead")
     run.set_defaults(function=run_image)
+
+    image = commands.add_parser(
+        "image", allow_abbrev=False,
+        help="make an image, which boots by itself, of a guest that tools/parvus-cc has linked")
+    image.add_argument("guest", metavar="PROGRAM")
+    image.add_argument("-o", dest="output", metavar="NAME.img", help="default: PROGRAM.img")
+    image.set_defaults(function=make_image)
 
     symbolize = commands.add_parser(
         "symbolize", allow_abbrev=False,
@@ -152,6 +160,11 @@ def run_image(options):
         if xen.is_xen(options):
             return xen.session(command, Symbols.of_image(image), options).run()
         return Session(command, Symbols.of_image(image), options.timeout).run()
+
+
+def make_image(options):
+    images.build(options.guest, options.output or f"{options.guest.removesuffix('.elf')}.img")
+    return 0
 
 
 def symbolize_log(options):
