@@ -33,6 +33,9 @@ LOGS = os.path.join(BUILD, "tests")
 BOOT_TIMEOUT_S = 180
 SUITE_TIMEOUT_S = 900
 
+# Those of 1 MiB steps are what guests make up that look for something there.
+HYPERVISOR_ADDRESS = re.compile(r"\b(?:0x)?ffff8[0-7](?!\w{5}00000\b)[0-9a-f]{10}\b")
+
 RESULT = re.compile(r"test: (\S+) \.\.\.(?: (ok|FAILED|skipped):? ?(.*))?")
 TOTAL = re.compile(r"tests: ([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped")
 
@@ -106,8 +109,9 @@ def command(arguments, timeout=BOOT_TIMEOUT_S, **keywords):
     return done.returncode, done.stdout
 
 
-def parvus(host, image, arguments=(), options=(), timeout=BOOT_TIMEOUT_S, log=None):
-    """`tools/parvus run` on a host: (status, console with the tool's own messages in it)."""
+def parvus(host, image, arguments=(), options=(), timeout=BOOT_TIMEOUT_S, log=None, leaks=False):
+    """`tools/parvus run` on a host: (status, console with the tool's own messages in it). No address
+    of the hypervisor may be in it, unless it `leaks`: where the hypervisor itself fails."""
     words = [PARVUS, "run", *host_table.OPTIONS[host], "--timeout", str(timeout), *options, image]
     status, console = command(words + (["--", *arguments] if arguments else []), timeout=None)
     console = console.replace("\r\n", "\n")
@@ -115,6 +119,8 @@ def parvus(host, image, arguments=(), options=(), timeout=BOOT_TIMEOUT_S, log=No
         os.makedirs(LOGS, exist_ok=True)
         with open(log, "w", encoding="utf-8") as file:
             file.write(console)
+    leak = None if leaks or host in host_table.XEN else HYPERVISOR_ADDRESS.search(console)
+    assert not leak, f"the console has an address of the hypervisor: {leak[0]} ({log})"
     return status, console
 
 

@@ -61,7 +61,7 @@ static struct gate idt[NR_VECTORS];
  * For what may find the ordinary stack unusable: #DF and #MC, which are the end, and an NMI, which
  * nothing here asks for and which is ignored.
  */
-static uint8_t fault_stack[4096] __attribute__((aligned(16)));
+extern uint8_t boot_cpu_fault_stack_top[]; /* entry.S */
 
 #define GATE_INTERRUPT 0x8e
 #define GATE_INTERRUPT_RING3 0xee
@@ -140,7 +140,7 @@ static void enable_features(void)
 void cpu_init(void)
 {
     tss.rsp[0] = (uint64_t)&boot_cpu;
-    tss.ist[0] = (uint64_t)fault_stack + sizeof(fault_stack);
+    tss.ist[0] = (uint64_t)boot_cpu_fault_stack_top;
     cpu_set_port_access(0);
     for (unsigned int i = 0; i < NR_VECTORS; i++)
         set_gate(i, (uint64_t)vector_stubs[i], GATE_INTERRUPT, 0);

@@ -10,8 +10,18 @@
 
 #define CPU_TOP boot_cpu_stack + CPU_STACK_BYTES - CPU_BYTES
 
+/* Each stack with a page below it that memory_protect() takes away. */
     .section .bss.cpu, "aw", @nobits
     .balign CPU_STACK_BYTES
+    .globl boot_cpu_fault_guard, boot_cpu_guard
+boot_cpu_fault_guard:
+    .skip GUARD_BYTES
+boot_cpu_fault_stack:
+    .skip FAULT_STACK_BYTES
+    .globl boot_cpu_fault_stack_top
+boot_cpu_fault_stack_top:
+boot_cpu_guard:
+    .skip GUARD_BYTES
 boot_cpu_stack:
     .skip CPU_STACK_BYTES
     .globl boot_cpu
@@ -108,6 +118,15 @@ entry_breakpoint:
     cmpw $1, (%rdx)
     movq %rax, FRAME_RAX(%rsp)
     je return_to_guest
+    /* The page's code has its own copies; the hypervisor's values are nobody else's business. */
+    xorl %ecx, %ecx
+    xorl %edx, %edx
+    xorl %esi, %esi
+    xorl %edi, %edi
+    xorl %r8d, %r8d
+    xorl %r9d, %r9d
+    xorl %r10d, %r10d
+    xorl %r11d, %r11d
     addq $FRAME_RIP, %rsp
     iretq
 2:  movq $-38, %rax

@@ -6,6 +6,7 @@
 #include "pv/hypervisor/hypercall.h"
 #include "pv/hypervisor/cpu.h"
 #include "pv/hypervisor/entry.h"
+#include "pv/hypervisor/work.h"
 
 static int64_t no_such_hypercall(void)
 {
@@ -42,8 +43,7 @@ hypercall_fn *const hypercall_table[NR_HYPERCALLS] = {
 };
 #pragma GCC diagnostic pop
 
-/* Worked off without a break, like the batches of mmu_op.c. */
-#define MAX_CALLS 0x10000
+struct work work;
 
 /* Not what leaves or blocks, nor nesting: a batch must end. A yield does neither. */
 static int is_batchable(uint64_t number, uint64_t first_arg)
@@ -53,19 +53,23 @@ static int is_batchable(uint64_t number, uint64_t first_arg)
            (number != __HYPERVISOR_sched_op || (uint32_t)first_arg == SCHEDOP_yield);
 }
 
-/*
- * xen.h, multicall_entry: each call's result goes to its entry; the calls go on after one that
- * failed.
- */
-int64_t hypercall_multicall(uint64_t calls, uint64_t count)
+/* What calling it costs, beside what it takes for itself. */
+static uint64_t cost_of(uint64_t number)
+{
+    switch (number) {
+    case __HYPERVISOR_mmu_update:
+    case __HYPERVISOR_mmuext_op:
+    case __HYPERVISOR_update_va_mapping:
+        return 1;
+    default:
+        return WORK_CALL;
+    }
+}
+
+static int64_t call_all(uint64_t calls, uint64_t count)
 {
     uint64_t number, args[5];
 
-    count = (uint32_t)count;
-    if (count > MAX_CALLS)
-        return -EINVAL;
-    if (!guest_range_is_ok(calls, count * sizeof(struct multicall_entry)))
-        return -EFAULT;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t at = calls + i * sizeof(struct multicall_entry);
 
@@ -78,9 +82,31 @@ int64_t hypercall_multicall(uint64_t calls, uint64_t count)
         int64_t result = number == __HYPERVISOR_multicall ? -EINVAL : -ENOSYS;
 
         if (is_batchable(number, args[0]))
-            result = hypercall_table[number](args[0], args[1], args[2], args[3], args[4]);
+            result = work_take(cost_of(number))
+                         ? -E2BIG
+                         : hypercall_table[number](args[0], args[1], args[2], args[3], args[4]);
         if (guest_write64_in_range(at + 8, (uint64_t)result))
             return -EFAULT;
     }
     return 0;
+}
+
+/*
+ * xen.h, multicall_entry: each call's result goes to its entry; the calls go on after one that
+ * failed.
+ */
+int64_t hypercall_multicall(uint64_t calls, uint64_t count)
+{
+    count = (uint32_t)count;
+    if (count > WORK_LIMIT)
+        return -E2BIG;
+    if (!guest_range_is_ok(calls, count * sizeof(struct multicall_entry)))
+        return -EFAULT;
+    work_begin();
+    work.is_shared = 1;
+
+    int64_t error = call_all(calls, count);
+
+    work.is_shared = 0;
+    return error;
 }

@@ -21,12 +21,13 @@ extern char image_start[], image_text[], image_rodata[], image_data[], image_bss
 extern char guest_start[], guest_end[];
 /* entry.S of boot/ */
 extern uint64_t boot_l3[512], boot_l2[4 * 512];
+/* entry.S */
+extern char boot_cpu_fault_guard[], boot_cpu_guard[];
 
 uint32_t *frame_table;
 uint64_t frame_limit;
 int tlb_is_stale;
 
-static uint64_t image_l1[512] __attribute__((aligned(4096)));
 /* Where memory_init() takes memory from, once it is known. */
 static struct free_list *free_memory;
 
@@ -253,13 +254,29 @@ void memory_init(const struct boot_info *info, struct free_list *free)
     *best = first;
 }
 
+/* The L1 entry for an address of the boot code's map, which is in pieces of 2 MiB at first. */
+static uint64_t *page_entry(uint64_t addr)
+{
+    uint64_t *l2 = &boot_l2[addr >> 21];
+
+    if (*l2 & PTE_PS) {
+        uint64_t *table = memory_take(PAGE_BYTES);
+
+        /* As it was: this may be what runs here. */
+        for (unsigned int i = 0; i < 512; i++)
+            table[i] = (*l2 & ~(uint64_t)PTE_PS) + i * PAGE_BYTES;
+        *l2 = virtual_to_machine(table) | PTE_P | PTE_RW | PTE_A;
+    }
+    return (uint64_t *)machine_to_virtual(*l2 & PTE_ADDRESS) + (addr >> PAGE_SHIFT & 511);
+}
+
 /* W^X for the 2 MiB that hold the image; everything else is mapped as data already. */
 void memory_protect(void)
 {
     uint64_t base = virtual_to_machine(image_text) & -LARGE_PAGE;
-    uint64_t end = virtual_to_machine(image_end);
     uint64_t text = virtual_to_machine(image_text), rodata = virtual_to_machine(image_rodata);
     uint64_t data = virtual_to_machine(image_data);
+    uint64_t *entries = page_entry(base);
 
     for (unsigned int i = 0; i < 512; i++) {
         uint64_t addr = base + i * PAGE_BYTES;
@@ -269,15 +286,15 @@ void memory_protect(void)
             flags = PTE_P | PTE_A;
         else if (addr >= rodata && addr < data)
             flags = PTE_P | PTE_A | PTE_NX;
-        image_l1[i] = addr | flags;
+        entries[i] = addr | flags;
     }
-    /* In place of what the boot code mapped: this runs there. The rest of that was executable. */
-    boot_l2[base >> 21] = virtual_to_machine(image_l1) | PTE_P | PTE_RW | PTE_A;
     for (uint64_t addr = 0; addr < BOOT_MAPPED_BYTES; addr += LARGE_PAGE)
         if (addr != base)
             boot_l2[addr >> 21] |= PTE_NX;
+    *page_entry(virtual_to_machine(boot_cpu_guard)) = 0;
+    *page_entry(virtual_to_machine(boot_cpu_fault_guard)) = 0;
     /* Text and read-only data are within the first 2 MiB page; a large guest may go on behind. */
-    if (rodata > base + LARGE_PAGE || end < text)
+    if (rodata > base + LARGE_PAGE || virtual_to_machine(image_end) < text)
         boot_fail("the hypervisor's image is larger than %lu bytes", LARGE_PAGE);
     boot_l4[0] = 0;
     cpu_write_cr3(cpu_read_cr3());

@@ -9,9 +9,7 @@
 #include "pv/hypervisor/frame.h"
 #include "pv/hypervisor/m2p.h"
 #include "pv/hypervisor/pagetable.h"
-
-/* Batches are worked off without a break; this is far more than one needs. */
-#define MAX_BATCH 0x10000
+#include "pv/hypervisor/work.h"
 
 static int64_t finish(uint64_t done_out, uint64_t done, int64_t error)
 {
@@ -26,8 +24,9 @@ static int64_t check_batch(uint64_t address, uint64_t bytes_each, uint64_t count
 {
     if (!domid_is_self(domid))
         return -ESRCH;
-    if (count > MAX_BATCH)
-        return -EINVAL;
+    work_begin();
+    if (work_take(count))
+        return -E2BIG;
     return guest_range_is_ok(address, count * bytes_each) ? 0 : -EFAULT;
 }
 
@@ -85,7 +84,7 @@ int64_t hypercall_mmu_update(uint64_t requests, uint64_t count, uint64_t done_ou
         uint64_t ptr, value;
 
         guest_read_pair_in_range(at, &ptr, &value);
-        error = update(ptr, value);
+        error = work.left < 0 ? -E2BIG : update(ptr, value);
         if (error)
             break;
         at += sizeof(struct mmu_update);
@@ -133,6 +132,8 @@ static int64_t fill_frame(mfn_t to, const mfn_t *from)
     if (error)
         return error;
 
+    work.left -= WORK_CALL;
+
     void *target = frame_to_virtual(to);
     uint64_t words = PAGE_BYTES / 8;
 
@@ -173,6 +174,7 @@ static int64_t do_mmuext(const struct mmuext_op *op)
         return 0;
     case MMUEXT_FLUSH_CACHE:
     case MMUEXT_FLUSH_CACHE_GLOBAL:
+        work.left -= WORK_TABLE;
         __asm__ volatile("wbinvd" : : : "memory");
         return 0;
     case MMUEXT_CLEAR_PAGE:
@@ -209,7 +211,7 @@ int64_t hypercall_mmuext_op(uint64_t ops, uint64_t count, uint64_t done_out, uin
         op.cmd = (uint32_t)command;
         op.arg1.mfn = arg1; /* both are unions of 64-bit values */
         op.arg2.src_mfn = arg2;
-        error = do_mmuext(&op);
+        error = work.left < 0 ? -E2BIG : do_mmuext(&op);
         if (error)
             break;
     }

@@ -29,6 +29,8 @@
 
 /* Each CPU's stack, its struct cpu at the end. */
 #define CPU_STACK_BYTES 4096
+#define FAULT_STACK_BYTES 4096
+#define GUARD_BYTES 4096
 #define CPU_BYTES 128
 
 /* Selectors. The guest's are where a deprivileging KVM's own user selectors are (Linux'), so that

@@ -4,6 +4,7 @@
 #include "pv/hypervisor/frame.h"
 #include "pv/hypervisor/guest_memory.h"
 #include "pv/hypervisor/cpu.h"
+#include "pv/hypervisor/work.h"
 
 /* Bits that an entry above level 1 must not have: those of L1_REFUSED, large pages, caching. */
 #define UPPER_REFUSED (0x7ff0000000000000ul | 0x198)
@@ -195,6 +196,7 @@ int pagetable_get(mfn_t frame, unsigned int level)
     /* Its entries are checked while it already has its type: one that maps it writable fails. */
     if (error || old == type)
         return error;
+    work.left -= WORK_TABLE;
     error = level == 1 ? get_l1_entries(frame) : get_upper_entries(frame, level);
     if (error)
         frame_table[frame.n] = FRAME_OF_TYPE(FRAME_WRITABLE);
@@ -206,6 +208,7 @@ void pagetable_put(mfn_t frame)
     unsigned int level = frame_type(frame) - FRAME_L1 + 1;
 
     if ((frame_table[frame.n] & FRAME_COUNT) == 1) {
+        work.left -= WORK_TABLE;
         put_entries(frame, level, 512);
         /* The TLB may know it as a table: frame_retype() must see a type that it was. */
         tlb_flush();

@@ -30,14 +30,18 @@ def check_statuses():
         assert status == expected, f"{what}: {status} instead of {expected}: {output}"
 
 
-def patched_image(host, function, code):
+def symbol(file, name):
+    symbols = subprocess.run(["nm", file], capture_output=True, text=True, check=True).stdout
+    return int(re.search(rf"^(\w+) \w {name}$", symbols, re.MULTILINE)[1], 16)
+
+
+def patched_image(folder, function, code):
     """A copy of hello's image with `code` at the beginning of a function of the hypervisor."""
     image = app_image("hello")
-    copy = os.path.join(scratch(f"hypervisor-fault-{host}"), "hello.img")
+    copy = os.path.join(scratch(folder), "hello.img")
     shutil.copy(image, copy)
     shutil.copy(f"{image}.debug", f"{copy}.debug")
-    symbols = subprocess.run(["nm", f"{image}.debug"], capture_output=True, text=True, check=True).stdout
-    address = int(re.search(rf"^(\w+) \w {function}$", symbols, re.MULTILINE)[1], 16)
+    address = symbol(f"{image}.debug", function)
     headers = subprocess.run(["readelf", "-lW", image], capture_output=True, text=True,
                              check=True).stdout
     for offset, virtual, bytes_ in re.findall(r"LOAD +(\w+) (\w+) \w+ (\w+)", headers):
@@ -52,8 +56,8 @@ def patched_image(host, function, code):
 def hypervisor_fault(host):
     """ud2 where the first hypercall of every guest leads."""
     log = os.path.join(LOGS, f"end-hypervisor-fault.{host}.log")
-    image = patched_image(host, "hypercall_xen_version", b"\x0f\x0b")
-    status, console = parvus(host, image, log=log)
+    image = patched_image(f"hypervisor-fault-{host}", "hypercall_xen_version", b"\x0f\x0b")
+    status, console = parvus(host, image, log=log, leaks=True)
     problem = mismatch(console, [
         r"^parvus: fault in the hypervisor: exception 6, ", r"^  rip 0xffff83",
         r"^  #0 0xffff83\w+ hypercall_xen_version\+0x0 .*version\.c:\d+$",
@@ -64,5 +68,24 @@ def hypervisor_fault(host):
             else Result("end-hypervisor-fault", PASSED)]
 
 
+def hypervisor_overflow(host):
+    """A call of itself there: the stack runs into the unmapped page below it."""
+    log = os.path.join(LOGS, f"end-hypervisor-overflow.{host}.log")
+    image = patched_image(f"hypervisor-overflow-{host}", "hypercall_xen_version",
+                          b"\xe8\xfb\xff\xff\xff")
+    status, console = parvus(host, image, log=log, leaks=True)
+    guard = symbol(f"{app_image('hello')}.debug", "boot_cpu_guard")
+    problem = mismatch(console, [
+        r"^parvus: fault in the hypervisor: exception 8, ",
+        rf"^  rip 0x\w+ rsp {guard + 4096:#x} .* cr2 {guard + 4096 - 8:#x} ",
+        r"^parvus: the hypervisor gave up: .*\(status 126\)$"], ["Hello"])
+    if status != 126:
+        problem = f"status {status} instead of 126"
+    return [Result("end-hypervisor-overflow", FAILED, problem, log) if problem
+            else Result("end-hypervisor-overflow", PASSED)]
+
+
+register("end-hypervisor-overflow", "An overflow of the hypervisor's stack hits its guard page.",
+         ["tcg-microvm"], hypervisor_overflow)
 register("end-hypervisor-fault", "A fault in the hypervisor is reported with registers and place.",
          ["tcg-microvm", "kvm-microvm"], hypervisor_fault)
