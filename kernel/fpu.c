@@ -2,7 +2,7 @@
  * The FPU state of a preempted thread: kept on its own stack, by xsave where the guest has more
  * than x87 and SSE enabled, else by fxsave. Kernel code itself uses general registers only.
  *
- * Caller: the event exit path, sched_lock held, events masked. Ring 3. Intel SDM volume 1, 13.
+ * Caller: the event exit path, events masked. Ring 3. Intel SDM volume 1, 13.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -67,6 +67,11 @@ void fpu_init(void)
 
 void fpu_preserving_switch(void)
 {
+    fpu_preserving_call(sched_switch);
+}
+
+void fpu_preserving_call(void (*fn)(void))
+{
     char room[area_bytes + AREA_ALIGN];
     char *area = (char *)(((uintptr_t)room + AREA_ALIGN - 1) & -(uintptr_t)AREA_ALIGN);
     uint32_t low = (uint32_t)xsave_mask, high = (uint32_t)(xsave_mask >> 32);
@@ -78,9 +83,9 @@ void fpu_preserving_switch(void)
     } else {
         asm volatile("fxsave64 (%0)" ::"r"(area) : "memory");
     }
-    /* The next thread left in a function call and expects an empty x87 stack. */
+    /* What comes now (the next thread left in a function call) expects an empty x87 stack. */
     asm volatile("fninit; ldmxcsr %0" ::"m"(mxcsr_default));
-    sched_switch();
+    fn();
     if (xsave_mask)
         asm volatile("xrstor64 (%0)" ::"r"(area), "a"(low), "d"(high) : "memory");
     else

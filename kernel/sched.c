@@ -68,11 +68,12 @@ static void slice_over(void *arg)
     spin_unlock(&sched_lock, unmask);
 }
 
+/* Also for a thread that has been interrupted: the end of an event is where it notices. */
 static void slice_start_if_shared(struct cpu *cpu)
 {
     int priority = cpu->current->priority;
 
-    if (!cpu->slice.armed && (cpu->ready_mask & 1u << priority))
+    if (!cpu->slice.armed && ((cpu->ready_mask & 1u << priority) || cpu->current->interrupted))
         timer_set(&cpu->slice, clock_monotonic_ns() + SLICE_NS, slice_over, cpu);
 }
 
@@ -203,6 +204,32 @@ int sched_wait(struct wait_queue *queue, uint64_t deadline_ns)
     return t->wait_result;
 }
 
+int sched_wait_interruptible(struct wait_queue *queue, uint64_t deadline_ns)
+{
+    struct thread *t = this_cpu()->current;
+
+    if (t->interrupted)
+        return -EINTR;
+    t->interruptible = true;
+    int result = sched_wait(queue, deadline_ns);
+    t->interruptible = false;
+    return result;
+}
+
+void thread_interrupt(struct thread *t)
+{
+    bool unmask = spin_lock(&sched_lock);
+
+    t->interrupted = true;
+    if (t->state == THREAD_WAITING && t->interruptible) {
+        timer_cancel(&t->timer);
+        wake(t, -EINTR);
+    } else if (t->state == THREAD_RUNNING) {
+        slice_start_if_shared(this_cpu());
+    }
+    sched_unlock(unmask);
+}
+
 struct thread *sched_wake_first(struct wait_queue *queue, int result)
 {
     struct thread *t = queue->first;
@@ -286,10 +313,8 @@ static void idle_ends(struct cpu *cpu)
  * The end of an event: the only place where a thread loses the CPU without having called for it.
  * The interrupted code holds no spin lock (it would have masked events).
  */
-void kernel_event_exit(void)
+static void end_event(void)
 {
-    if (!this_cpu()->reschedule)
-        return;
     spin_lock(&sched_lock);
     struct cpu *cpu = this_cpu();
     if (must_give_way(cpu)) {
@@ -301,6 +326,14 @@ void kernel_event_exit(void)
         }
     }
     spin_release(&sched_lock);
+}
+
+void kernel_event_exit(void)
+{
+    if (this_cpu()->reschedule)
+        end_event();
+    if (this_cpu()->current->interrupted)
+        thread_interrupted_by_event();
 }
 
 void sched_idle(void)

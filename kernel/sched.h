@@ -31,6 +31,9 @@ struct thread {
     struct thread *wait_next;        /* in that queue */
     uint64_t wait_deadline_ns;       /* or SCHED_FOREVER */
     int wait_result;                 /* what the waker says */
+    bool interruptible;              /* while WAITING: thread_interrupt ends it */
+    bool interrupted;                /* the interrupt handler has to run */
+    uint32_t nr_held;                /* kernel mutexes that it has; its own */
     struct timer timer;              /* ends a wait at its deadline */
     struct fault_catcher *catcher;   /* innermost fault_catch, or NULL */
     uintptr_t stack_low, stack_high; /* its stack; the guard page is below stack_low */
@@ -75,6 +78,7 @@ void sched_make_ready(struct thread *t); /* of a thread in no queue */
 void sched_switch(void);                 /* the current thread is in a queue or dead */
 void sched_yield_current(void);          /* behind its equals */
 int sched_wait(struct wait_queue *queue, uint64_t deadline_ns); /* SCHED_FOREVER: no deadline */
+int sched_wait_interruptible(struct wait_queue *queue, uint64_t deadline_ns); /* also -EINTR */
 struct thread *sched_wake_first(struct wait_queue *queue, int result);
 void sched_requeue(struct thread *t, int priority); /* new priority, wherever t is */
 
@@ -94,6 +98,9 @@ _Noreturn void sched_idle(void);
 void switch_stacks(uint64_t *save, uint64_t load);
 extern const char switch_first[];
 
+/* kernel/thread.c: at the end of an event, events masked, the current thread is interrupted. */
+void thread_interrupted_by_event(void);
+
 /* kernel/thread.c: called first in every new thread, sched_lock held. */
 _Noreturn void thread_begin(void);
 
@@ -101,6 +108,8 @@ _Noreturn void thread_begin(void);
 void fpu_init(void);
 /* Calls sched_switch with the whole FPU state of the current thread kept on its stack. */
 void fpu_preserving_switch(void);
+/* The same for any function. */
+void fpu_preserving_call(void (*fn)(void));
 
 /* kernel/tls.c: bytes of one TLS block, its alignment included; builds one that ends at `end`. */
 size_t tls_bytes(void);

@@ -19,6 +19,29 @@
  */
 #define CONTENDED 1ul
 
+int wait_queue_sleep(struct wait_queue *queue, const uint32_t *word, uint32_t expected,
+                     uint64_t deadline_ns, bool interruptible)
+{
+    bool unmask = spin_lock(&sched_lock);
+    int result = -EAGAIN;
+
+    /* The lock orders this look and the sleep before or after a whole wait_queue_wake. */
+    if (__atomic_load_n(word, __ATOMIC_RELAXED) == expected)
+        result = interruptible ? sched_wait_interruptible(queue, deadline_ns)
+                               : sched_wait(queue, deadline_ns);
+    sched_unlock(unmask);
+    return result;
+}
+
+void wait_queue_wake(struct wait_queue *queue, unsigned count)
+{
+    bool unmask = spin_lock(&sched_lock);
+
+    while (count-- && sched_wake_first(queue, 0))
+        ;
+    sched_unlock(unmask);
+}
+
 void mutex_init(struct mutex *m)
 {
     *m = (struct mutex)MUTEX_INIT;
@@ -49,8 +72,12 @@ bool mutex_is_mine(const struct mutex *m)
 /* 0: ours now; -EBUSY: another's; -EDEADLK: ours already, not recursive; -EAGAIN: too deep. */
 static inline int take(struct mutex *m)
 {
-    if (exchange(m, 0, self_state()))
+    struct thread *self = this_cpu()->current;
+
+    self->nr_held++; /* before: an event in between must find it */
+    if (exchange(m, 0, (uintptr_t)self))
         return 0;
+    self->nr_held--;
     if (!mutex_is_mine(m))
         return -EBUSY;
     if (!m->recursive)
@@ -83,6 +110,17 @@ static void hand_over(struct mutex *m)
     m->depth = 0;
     __atomic_store_n(&m->state, (uintptr_t)next | (m->waiters.first ? CONTENDED : 0),
                      __ATOMIC_RELEASE);
+    this_cpu()->current->nr_held--;
+}
+
+/* sched_lock held. Until somebody hands it over. */
+static int wait_for(struct mutex *m, uint64_t deadline_ns)
+{
+    int error = sched_wait(&m->waiters, deadline_ns);
+
+    if (error == 0)
+        this_cpu()->current->nr_held++;
+    return error;
 }
 
 int mutex_timedlock(struct mutex *m, uint64_t deadline_ns)
@@ -94,7 +132,7 @@ int mutex_timedlock(struct mutex *m, uint64_t deadline_ns)
     bool unmask = spin_lock(&sched_lock);
     error = take_or_contend(m);
     if (error == -EBUSY)
-        error = sched_wait(&m->waiters, deadline_ns);
+        error = wait_for(m, deadline_ns);
     sched_unlock(unmask);
     return error;
 }
@@ -113,8 +151,12 @@ int mutex_trylock(struct mutex *m)
 
 int mutex_unlock(struct mutex *m)
 {
-    if (m->depth == 0 && exchange(m, self_state(), 0))
+    struct thread *self = this_cpu()->current;
+
+    if (m->depth == 0 && exchange(m, (uintptr_t)self, 0)) {
+        self->nr_held--;
         return 0;
+    }
     if (!mutex_is_mine(m))
         return -EPERM;
     if (m->depth) {
@@ -132,19 +174,30 @@ void cond_init(struct cond *c)
     *c = (struct cond)COND_INIT;
 }
 
-int cond_timedwait(struct cond *c, struct mutex *m, uint64_t deadline_ns)
+static int wait_for_signal(struct cond *c, struct mutex *m, uint64_t deadline_ns,
+                           int (*wait)(struct wait_queue *, uint64_t))
 {
     if (!mutex_is_mine(m))
         return -EPERM;
     bool unmask = spin_lock(&sched_lock);
     uint32_t depth = m->depth;
     hand_over(m);
-    int result = sched_wait(&c->waiters, deadline_ns);
+    int result = wait(&c->waiters, deadline_ns);
     if (take_or_contend(m))
-        sched_wait(&m->waiters, SCHED_FOREVER);
+        wait_for(m, SCHED_FOREVER);
     m->depth = depth;
     sched_unlock(unmask);
     return result;
+}
+
+int cond_timedwait(struct cond *c, struct mutex *m, uint64_t deadline_ns)
+{
+    return wait_for_signal(c, m, deadline_ns, sched_wait);
+}
+
+int cond_wait_interruptible(struct cond *c, struct mutex *m, uint64_t deadline_ns)
+{
+    return wait_for_signal(c, m, deadline_ns, sched_wait_interruptible);
 }
 
 int cond_wait(struct cond *c, struct mutex *m)
@@ -183,6 +236,19 @@ int semaphore_timedwait(struct semaphore *s, uint64_t deadline_ns)
         s->count--;
     else
         result = sched_wait(&s->waiters, deadline_ns);
+    sched_unlock(unmask);
+    return result;
+}
+
+int semaphore_wait_interruptible(struct semaphore *s, uint64_t deadline_ns)
+{
+    bool unmask = spin_lock(&sched_lock);
+    int result = 0;
+
+    if (s->count)
+        s->count--;
+    else
+        result = sched_wait_interruptible(&s->waiters, deadline_ns);
     sched_unlock(unmask);
     return result;
 }

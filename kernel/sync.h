@@ -18,6 +18,16 @@ struct wait_queue {
     struct thread *first; /* highest priority first; linked through struct thread */
 };
 
+/*
+ * For objects whose state is a word of their own. Sleeps, unless *word is no longer `expected`:
+ * whoever changes it afterwards and calls wait_queue_wake finds the sleeper. 0: woken; -EAGAIN: it
+ * was another already; -ETIMEDOUT; -EINTR if it may be interrupted (kernel/thread.h).
+ */
+int wait_queue_sleep(struct wait_queue *queue, const uint32_t *word, uint32_t expected,
+                     uint64_t deadline_ns, bool interruptible);
+/* Wakes the first `count`. Any context. */
+void wait_queue_wake(struct wait_queue *queue, unsigned count);
+
 struct mutex {
     uintptr_t state; /* free, or who has it: kernel/sync.c */
     uint32_t depth;  /* recursive mutexes: nested locks beyond the first */
@@ -54,6 +64,7 @@ struct cond {
 void cond_init(struct cond *c);
 int cond_wait(struct cond *c, struct mutex *m);
 int cond_timedwait(struct cond *c, struct mutex *m, uint64_t deadline_ns);
+int cond_wait_interruptible(struct cond *c, struct mutex *m, uint64_t deadline_ns); /* -EINTR */
 void cond_signal(struct cond *c);
 void cond_broadcast(struct cond *c);
 
@@ -70,6 +81,7 @@ void semaphore_init(struct semaphore *s, uint32_t count);
 void semaphore_wait(struct semaphore *s);
 int semaphore_trywait(struct semaphore *s); /* -EAGAIN */
 int semaphore_timedwait(struct semaphore *s, uint64_t deadline_ns);
-int semaphore_post(struct semaphore *s); /* -EOVERFLOW */
+int semaphore_wait_interruptible(struct semaphore *s, uint64_t deadline_ns); /* also -EINTR */
+int semaphore_post(struct semaphore *s);                                     /* -EOVERFLOW */
 
 #endif

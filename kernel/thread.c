@@ -24,6 +24,7 @@
 static struct thread_list reap_list = LIST_HEAD_INITIALIZER(reap_list);
 static unsigned alive; /* sched_lock */
 static void (*exit_hook)(void);
+static thread_interrupt_handler_t *interrupt_handler;
 
 /* What switch_stacks pops in a thread that never ran. */
 struct first_frame {
@@ -73,7 +74,7 @@ static struct thread *build(void *region, size_t bytes)
     return t;
 }
 
-static void set_name(struct thread *t, const char *name)
+void thread_set_name(struct thread *t, const char *name)
 {
     strncpy(t->name, name, sizeof(t->name) - 1);
 }
@@ -122,7 +123,7 @@ int thread_create(struct thread **out, const struct thread_attr *attr, void *(*f
     t->arg = arg;
     t->priority = attr->priority ? attr->priority : THREAD_PRIORITY_DEFAULT;
     t->service = attr->service;
-    set_name(t, attr->name ? attr->name : thread_self()->name);
+    thread_set_name(t, attr->name ? attr->name : thread_self()->name);
     *out = t;
 
     bool unmask = spin_lock(&sched_lock);
@@ -180,8 +181,12 @@ int thread_join(struct thread *t, void **result)
     }
     t->being_joined = true;
     if (t->state != THREAD_DEAD)
-        sched_wait(&t->joiner, SCHED_FOREVER);
+        error = sched_wait_interruptible(&t->joiner, SCHED_FOREVER);
+    if (error)
+        t->being_joined = false;
     sched_unlock(unmask);
+    if (error)
+        return error;
     if (result)
         *result = t->result;
     release(t);
@@ -216,9 +221,65 @@ int thread_sleep_until(uint64_t deadline_ns)
 {
     bool unmask = spin_lock(&sched_lock);
 
-    sched_wait(NULL, deadline_ns);
+    int error = sched_wait_interruptible(NULL, deadline_ns);
     sched_unlock(unmask);
-    return 0;
+    return error == -EINTR ? error : 0;
+}
+
+/* --- Interruption --------------------------------------------------------------------------- */
+
+void thread_on_interrupt(thread_interrupt_handler_t *handler)
+{
+    interrupt_handler = handler;
+}
+
+bool thread_serve_interrupt(void)
+{
+    struct thread *self = thread_self();
+
+    if (!self->interrupted)
+        return true; /* served by the end of an event meanwhile */
+    self->interrupted = false;
+    return interrupt_handler(true);
+}
+
+static void run_interrupt_handler(void)
+{
+    pv_events_restore(true);
+    interrupt_handler(false);
+    pv_events_mask();
+}
+
+/* A handler may call what the interrupted code was in the middle of: it waits for the thread to
+ * give up its mutexes, and looks again when a time slice is over. */
+void thread_interrupted_by_event(void)
+{
+    struct thread *self = thread_self();
+
+    if (self->nr_held) {
+        thread_interrupt(self);
+        return;
+    }
+    self->interrupted = false;
+    fpu_preserving_call(run_interrupt_handler);
+}
+
+/* --- What others may know of a thread ------------------------------------------------------- */
+
+void *thread_local_of(const struct thread *t, void *ours)
+{
+    return (void *)((uintptr_t)ours - thread_self()->fs_base + t->fs_base);
+}
+
+bool thread_is_detached(const struct thread *t)
+{
+    return t->detached;
+}
+
+void thread_stack(const struct thread *t, uintptr_t *low, uintptr_t *high)
+{
+    *low = t->stack_low;
+    *high = t->stack_high;
 }
 
 const char *thread_name(const struct thread *t)

@@ -45,7 +45,7 @@ int thread_create(struct thread **out, const struct thread_attr *attr, void *(*f
                   void *arg);
 
 /* Waits for the end of t, stores what it returned (result may be NULL), frees it.
- * -EDEADLK: oneself; -EINVAL: detached, or somebody else already joins it. */
+ * -EDEADLK: oneself; -EINVAL: detached, or somebody else already joins it; -EINTR. */
 int thread_join(struct thread *t, void **result);
 
 /* t frees itself at its end; it must not be named any more. -EINVAL: detached or being joined. */
@@ -59,7 +59,7 @@ void thread_yield(void);
 /* Lets a better thread run that became ready while events were masked. */
 void thread_give_way(void);
 
-/* Sleeps until clock_monotonic_ns() >= deadline_ns. Returns 0. */
+/* Sleeps until clock_monotonic_ns() >= deadline_ns. 0, or -EINTR (thread_interrupt). */
 int thread_sleep_until(uint64_t deadline_ns);
 
 struct thread *thread_self(void);
@@ -70,6 +70,31 @@ int thread_set_priority(struct thread *t, int priority);
 
 /* Threads alive, the main thread included, the idle thread and services not. */
 unsigned thread_count(void);
+
+/*
+ * Interruption: how a signal or a cancellation reaches a thread. t runs the handler once, soon, in
+ * its own context with events unmasked and no kernel mutex held: on the way out of an event
+ * (in_call false), or when it calls thread_serve_interrupt. Until then its interruptible waits
+ * (those that may return -EINTR) do so at once. Any context; t == thread_self() is fine.
+ */
+void thread_interrupt(struct thread *t);
+typedef bool thread_interrupt_handler_t(bool in_call);
+/* One handler; before there is one, nobody may be interrupted. */
+void thread_on_interrupt(thread_interrupt_handler_t *handler);
+/* By whoever got -EINTR and holds nothing any more: runs the handler (in_call true) and returns
+ * what it says: whether the interrupted call shall begin anew. */
+bool thread_serve_interrupt(void);
+
+/* Where t's instance of `ours`, a thread-local variable of the calling thread, is. */
+void *thread_local_of(const struct thread *t, void *ours);
+
+/* The usable stack of t: its lowest address and the one behind its highest. */
+void thread_stack(const struct thread *t, uintptr_t *low, uintptr_t *high);
+
+bool thread_is_detached(const struct thread *t);
+
+/* t's new name, cut to THREAD_NAME_BYTES - 1. */
+void thread_set_name(struct thread *t, const char *name);
 
 /* Runs fn in every thread that ends, in its context, before its stack goes. One hook; NULL: none.
  */

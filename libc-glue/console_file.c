@@ -28,15 +28,15 @@ void console_input_came(void)
 
 static ssize_t read_console(struct file *file, const struct iovec *to, int count, off_t *position)
 {
-    int result;
+    int result, error = 0;
 
     (void)count, (void)position;
     while (to->iov_len == 0)
         to++;
-    while ((result = console_read(to->iov_base, to->iov_len)) == -EAGAIN &&
+    while ((result = console_read(to->iov_base, to->iov_len)) == -EAGAIN && error == 0 &&
            !file_is_nonblocking(file))
-        file_wait(file, POLLIN, DEADLINE_NEVER);
-    return result;
+        error = file_wait(file, POLLIN, DEADLINE_NEVER);
+    return error != 0 ? error : result;
 }
 
 static unsigned poll_input(struct file *file)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/_timespec.h>
 #include <sys/_timeval.h>
+#include <time.h>
 
 #include "kernel/clock.h"
 
@@ -43,6 +44,28 @@ static inline int deadline_after(const struct timespec *timeout, uint64_t *out_d
     int error = ns_from_timespec(timeout, &ns);
     if (error == 0)
         *out_deadline_ns = deadline_after_ns(ns);
+    return error;
+}
+
+/* When `clock` (CLOCK_REALTIME or CLOCK_MONOTONIC) will show `time`; NULL: never. -EINVAL. */
+static inline int deadline_at(clockid_t clock, const struct timespec *time,
+                              uint64_t *out_deadline_ns)
+{
+    uint64_t ns = DEADLINE_NEVER;
+    int error = 0;
+
+    if (time != NULL && time->tv_sec < 0 && time->tv_nsec >= 0 &&
+        time->tv_nsec < (long)NS_PER_SECOND)
+        ns = 0; /* long past, but a time */
+    else if (time != NULL)
+        error = ns_from_timespec(time, &ns);
+    if (clock == CLOCK_REALTIME && ns != DEADLINE_NEVER) {
+        uint64_t now_ns = clock_wall_ns();
+        ns = ns > now_ns ? deadline_after_ns(ns - now_ns) : 0;
+    } else if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) {
+        error = -EINVAL;
+    }
+    *out_deadline_ns = ns;
     return error;
 }
 

@@ -307,7 +307,7 @@ static int harvest(struct epoll *ep, struct epoll_event *events, int max)
     return count;
 }
 
-/* Until an item is on the list. -ETIMEDOUT. */
+/* Until an item is on the list. -ETIMEDOUT, -EINTR. */
 static int sleep_until_ready(struct epoll *ep, uint64_t deadline_ns)
 {
     bool unmask = spin_lock(&ep->ready_lock);
@@ -318,7 +318,7 @@ static int sleep_until_ready(struct epoll *ep, uint64_t deadline_ns)
         ep->sleepers++;
     spin_unlock(&ep->ready_lock, unmask);
     if (must_wait)
-        error = semaphore_timedwait(&ep->woken, deadline_ns);
+        error = semaphore_wait_interruptible(&ep->woken, deadline_ns);
     if (error != 0) {
         unmask = spin_lock(&ep->ready_lock);
         if (semaphore_trywait(&ep->woken) == 0)
@@ -345,7 +345,7 @@ static int wait_until(int epoll, struct epoll_event *events, int max, uint64_t d
     while ((count = harvest(ep, events, max)) == 0 && error == 0)
         error = sleep_until_ready(ep, deadline_ns);
     file_put(file);
-    return count;
+    return count == 0 && error == -EINTR ? error : count;
 }
 
 /* --- The file --------------------------------------------------------------------------------- */
@@ -450,7 +450,8 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 
 int epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms)
 {
-    return (int)glue_result(wait_until(epoll, events, max, deadline_after_ms(timeout_ms)));
+    return (int)glue_interruptible_result(
+        wait_until(epoll, events, max, deadline_after_ms(timeout_ms)));
 }
 
 /* Signals interrupt nothing, so the masks have nothing to do. */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libc-glue/deadline.h"
 #include "libc-glue/fd.h"
 #include "libc-glue/glue.h"
 
@@ -30,7 +31,7 @@ static int wait_for_change(struct counter *c)
 {
     if (file_is_nonblocking(&c->file))
         return -EAGAIN;
-    return cond_wait(&c->changed, &c->lock);
+    return cond_wait_interruptible(&c->changed, &c->lock, DEADLINE_NEVER);
 }
 
 static void tell(struct counter *c, unsigned events)

@@ -101,7 +101,7 @@ int file_wait(struct file *file, unsigned events, uint64_t deadline_ns)
 
     file_watch(file, &sleeper.waiter);
     while (result == 0 && (file_poll(file) & sleeper.waiter.events) == 0)
-        result = semaphore_timedwait(&sleeper.woken, deadline_ns);
+        result = semaphore_wait_interruptible(&sleeper.woken, deadline_ns);
     file_unwatch(file, &sleeper.waiter);
     return result;
 }

@@ -109,7 +109,7 @@ unsigned file_poll(struct file *file);
 /* Tells the waiters that `events` may have become true. */
 void file_wake(struct file *file, unsigned events);
 /* Sleeps until one of `events` (or POLLERR, POLLHUP) is true; -ETIMEDOUT at the deadline
- * (libc-glue/deadline.h). */
+ * (libc-glue/deadline.h); -EINTR. */
 int file_wait(struct file *file, unsigned events, uint64_t deadline_ns);
 
 /* Held while `gone` is called. Whoever removes a waiter without a reference to its file holds it.

@@ -65,12 +65,15 @@ static ssize_t transfer(int fd, bool is_write, const struct iovec *vectors, int 
                         const off_t *at)
 {
     struct file *file;
-    ssize_t result = fd_get(fd, &file);
+    ssize_t result;
 
-    if (result == 0) {
-        result = move(file, is_write, vectors, count, at);
-        file_put(file);
-    }
+    do {
+        result = fd_get(fd, &file);
+        if (result == 0) {
+            result = move(file, is_write, vectors, count, at);
+            file_put(file);
+        }
+    } while (glue_restarts(result));
     return glue_result(result);
 }
 

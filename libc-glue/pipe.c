@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "libc-glue/deadline.h"
 #include "libc-glue/fd.h"
 #include "libc-glue/glue.h"
 
@@ -51,7 +52,7 @@ static int wait_for_change(struct pipe *p, int end)
 {
     if (file_is_nonblocking(&p->ends[end]))
         return -EAGAIN;
-    return cond_wait(&p->changed, &p->lock);
+    return cond_wait_interruptible(&p->changed, &p->lock, DEADLINE_NEVER);
 }
 
 /* lock held. */

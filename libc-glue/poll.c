@@ -26,9 +26,9 @@ static void wake_call(struct poll_waiter *waiter, unsigned events)
 }
 
 /* How many watches have an event now. */
-static unsigned look(struct poll_watch *watches, unsigned count)
+static int look(struct poll_watch *watches, unsigned count)
 {
-    unsigned found = 0;
+    int found = 0;
 
     for (struct poll_watch *w = watches; w < watches + count; w++) {
         if (w->file == NULL)
@@ -40,11 +40,10 @@ static unsigned look(struct poll_watch *watches, unsigned count)
     return found;
 }
 
-static unsigned wait_for_one(struct poll_watch *watches, unsigned count, uint64_t deadline_ns)
+static int wait_for_one(struct poll_watch *watches, unsigned count, uint64_t deadline_ns)
 {
     struct poll_call call = {.woken = SEMAPHORE_INIT(0)};
-    unsigned found;
-    int error = 0;
+    int found, error = 0;
 
     for (struct poll_watch *w = watches; w < watches + count; w++) {
         w->call = &call;
@@ -53,19 +52,19 @@ static unsigned wait_for_one(struct poll_watch *watches, unsigned count, uint64_
             file_watch(w->file, &w->waiter);
     }
     while ((found = look(watches, count)) == 0 && error == 0) {
-        error = semaphore_timedwait(&call.woken, deadline_ns);
+        error = semaphore_wait_interruptible(&call.woken, deadline_ns);
         while (semaphore_trywait(&call.woken) == 0)
             ; /* one look answers them all */
     }
     for (struct poll_watch *w = watches; w < watches + count; w++)
         if (w->file != NULL)
             file_unwatch(w->file, &w->waiter);
-    return found;
+    return found == 0 && error == -EINTR ? error : found;
 }
 
-unsigned poll_watches(struct poll_watch *watches, unsigned count, uint64_t deadline_ns)
+int poll_watches(struct poll_watch *watches, unsigned count, uint64_t deadline_ns)
 {
-    unsigned found = look(watches, count);
+    int found = look(watches, count);
 
     if (found == 0)
         found = wait_for_one(watches, count, deadline_ns);
@@ -95,7 +94,7 @@ void poll_watches_free(struct poll_watch *few, struct poll_watch *watches)
 static int poll_until(struct pollfd *fds, nfds_t count, uint64_t deadline_ns)
 {
     struct poll_watch few[POLL_FEW], *watches;
-    unsigned bad = 0;
+    int bad = 0;
 
     if (count > FD_LIMIT)
         return -EINVAL;
@@ -110,16 +109,16 @@ static int poll_until(struct pollfd *fds, nfds_t count, uint64_t deadline_ns)
             bad++;
         }
     }
-    unsigned found = poll_watches(watches, (unsigned)count, bad != 0 ? 0 : deadline_ns);
+    int found = poll_watches(watches, (unsigned)count, bad != 0 ? 0 : deadline_ns);
     for (nfds_t i = 0; i < count; i++)
         fds[i].revents |= (short)watches[i].happened;
     poll_watches_free(few, watches);
-    return (int)(found + bad);
+    return found < 0 ? found : found + bad;
 }
 
 int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-    return (int)glue_result(poll_until(fds, count, deadline_after_ms(timeout_ms)));
+    return (int)glue_interruptible_result(poll_until(fds, count, deadline_after_ms(timeout_ms)));
 }
 
 /* Signals interrupt nothing, so the mask has nothing to do. */

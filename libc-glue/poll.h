@@ -17,8 +17,8 @@ struct poll_watch {
 };
 
 /* Sleeps until at least one watch has an event, or until the deadline; the number of those that
- * have. Gives up the references. */
-unsigned poll_watches(struct poll_watch *watches, unsigned count, uint64_t deadline_ns);
+ * have, or -EINTR. Gives up the references. */
+int poll_watches(struct poll_watch *watches, unsigned count, uint64_t deadline_ns);
 
 /* `count` watches in `few` if they fit there (POLL_FEW), else allocated; NULL: no memory. */
 #define POLL_FEW 8

@@ -101,7 +101,9 @@ static int select_until(struct fd_sets *sets, uint64_t deadline_ns)
     if (watches == NULL)
         return -ENOMEM;
     int result = open_watches(sets, watches);
-    poll_watches(watches, count, result != 0 ? 0 : deadline_ns);
+    int found = poll_watches(watches, count, result != 0 ? 0 : deadline_ns);
+    if (result == 0)
+        result = found < 0 ? found : 0;
     if (result == 0)
         result = store(sets, watches, count);
     poll_watches_free(few, watches);
@@ -130,7 +132,7 @@ int select(int end, fd_set *readable, fd_set *writable, fd_set *exceptional,
         timeout->tv_sec = (time_t)(left_us / 1000000);
         timeout->tv_usec = (suseconds_t)(left_us % 1000000);
     }
-    return (int)glue_result(result);
+    return (int)glue_interruptible_result(result);
 }
 
 /* Signals interrupt nothing, so the mask has nothing to do. */

@@ -77,23 +77,27 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone)
     return 0;
 }
 
-/* Returns an error number instead of setting errno (POSIX). Nothing interrupts a sleep, so the
- * remaining time is never asked for. */
+/* Returns an error number instead of setting errno (POSIX). */
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time,
                     struct timespec *remaining)
 {
     uint64_t now_ns, time_ns;
     int result = clock_read(clock, &now_ns);
 
-    (void)remaining;
     if (result == 0)
         result = ns_from_timespec(time, &time_ns);
     if (result != 0)
         return -result;
     if ((flags & TIMER_ABSTIME) != 0)
         time_ns = time_ns > now_ns ? time_ns - now_ns : 0;
-    thread_sleep_until(deadline_after_ns(time_ns));
-    return 0;
+    uint64_t deadline_ns = deadline_after_ns(time_ns);
+    if (thread_sleep_until(deadline_ns) == 0)
+        return 0;
+    now_ns = clock_monotonic_ns();
+    if (remaining != NULL && (flags & TIMER_ABSTIME) == 0)
+        *remaining = timespec_from_ns(deadline_ns > now_ns ? deadline_ns - now_ns : 0);
+    thread_serve_interrupt();
+    return EINTR;
 }
 
 int nanosleep(const struct timespec *time, struct timespec *remaining)

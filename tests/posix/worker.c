@@ -1,38 +1,11 @@
 /*
- * Threads for tests: those of the kernel in the guest, POSIX threads on Linux.
+ * Threads for tests that have other things in mind.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/posix/check.h"
-
-#ifdef __parvus__
-
-#include "kernel/thread.h"
-
-struct worker *worker_start(void *(*fn)(void *), void *argument)
-{
-    struct thread *thread;
-    int error = thread_create(&thread, NULL, fn, argument);
-
-    if (error != 0) {
-        printf("no thread: error %d\n", -error);
-        exit(1);
-    }
-    return (struct worker *)thread;
-}
-
-void *worker_join(struct worker *worker)
-{
-    void *result = NULL;
-
-    thread_join((struct thread *)worker, &result);
-    return result;
-}
-
-#else
-
-#include <pthread.h>
 
 struct worker {
     pthread_t thread;
@@ -57,5 +30,3 @@ void *worker_join(struct worker *worker)
     free(worker);
     return result;
 }
-
-#endif

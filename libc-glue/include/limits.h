@@ -1,0 +1,14 @@
+/*
+ * newlib's <limits.h>, and the limits of threads (POSIX.1-2017 <limits.h>).
+ */
+#ifndef LIBC_GLUE_LIMITS_H
+#define LIBC_GLUE_LIMITS_H
+
+#include_next <limits.h>
+
+#define PTHREAD_DESTRUCTOR_ITERATIONS 4
+#define PTHREAD_KEYS_MAX 128
+#define PTHREAD_STACK_MIN 16384
+#define SEM_VALUE_MAX 0x7fffffff
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * What a thread does that was interrupted (kernel/thread.h): delivers signals, acts on a
+ * cancellation.
+ *
+ * Called by the kernel in the thread's context.
+ */
+#include "libc-glue/pthread.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+void (*pthread_act_on_cancel)(bool in_call);
+bool (*pthread_deliver_signals)(void);
+
+static bool interrupted(bool in_call)
+{
+    int saved_errno = errno;
+    bool restart = true;
+
+    if (pthread_deliver_signals != NULL)
+        restart = pthread_deliver_signals();
+    if (pthread_act_on_cancel != NULL)
+        pthread_act_on_cancel(in_call);
+    errno = saved_errno;
+    return restart;
+}
+
+void pthread_interrupts(void)
+{
+    thread_on_interrupt(interrupted);
+}
