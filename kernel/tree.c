@@ -1,7 +1,8 @@
 /*
- * Ordered trees: the one instance of newlib's red-black macros that timers and regions share.
+ * Ordered trees: the one instance of newlib's red-black macros that timers, regions and folders
+ * share.
  *
- * Callers: kernel/timer.c, kernel/vm.c, with their locks held. Ring 3.
+ * Callers: kernel/timer.c, kernel/vm.c, libc-glue/tmpfs.c, with their locks held. Ring 3.
  */
 #include "kernel/tree.h"
 

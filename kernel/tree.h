@@ -1,7 +1,6 @@
 /*
  * Trees ordered by a 64-bit key (equal keys: by address). The node is embedded in what it orders;
- * its owner's lock protects it. Never sleeps, allocates nothing. Private to kernel/, but for the
- * node inside struct timer.
+ * its owner's lock protects it. Never sleeps, allocates nothing.
  */
 #ifndef KERNEL_TREE_H
 #define KERNEL_TREE_H

@@ -1,5 +1,5 @@
 /*
- * The console as files: one for input, one for output. They are never released.
+ * The console as files: one for input, one for output, one for both. They are never released.
  *
  * Callers: the table of descriptors. Reading sleeps until there is input.
  */
@@ -11,12 +11,14 @@
 #include "kernel/console.h"
 #include "libc-glue/deadline.h"
 
-#define BLOCK_BYTES 1024 /* what stdio allocates for a stream */
+#define CONSOLE_NUMBER (5 << 8 | 1) /* Linux's of /dev/console */
+#define BLOCK_BYTES 1024            /* what stdio allocates for a stream */
 
 static int stat_console(struct file *file, struct stat *out)
 {
     (void)file;
     out->st_mode = S_IFCHR | S_IRUSR | S_IWUSR;
+    out->st_rdev = CONSOLE_NUMBER;
     out->st_blksize = BLOCK_BYTES;
     return 0;
 }
@@ -24,6 +26,7 @@ static int stat_console(struct file *file, struct stat *out)
 void console_input_came(void)
 {
     file_wake(&console_input, POLLIN | POLLRDNORM);
+    file_wake(&console_terminal, POLLIN | POLLRDNORM);
 }
 
 static ssize_t read_console(struct file *file, const struct iovec *to, int count, off_t *position)
@@ -76,6 +79,24 @@ static const struct file_ops output_ops = {
     .poll = poll_output,
 };
 
+static unsigned poll_terminal(struct file *file)
+{
+    return poll_input(file) | poll_output(file);
+}
+
+static const struct file_ops terminal_ops = {
+    .read = read_console,
+    .write = write_console,
+    .stat = stat_console,
+    .poll = poll_terminal,
+};
+
 /* The reference that a static object has on itself is never given up. */
 struct file console_input = {.ops = &input_ops, .references = 1, .flags = O_RDONLY};
 struct file console_output = {.ops = &output_ops, .references = 1, .flags = O_WRONLY};
+struct file console_terminal = {.ops = &terminal_ops, .references = 1, .flags = O_RDWR};
+
+bool console_is(const struct file *file)
+{
+    return file == &console_input || file == &console_output || file == &console_terminal;
+}

@@ -6,6 +6,8 @@
 
 #include "libc-glue/file.h"
 
-extern struct file console_input, console_output;
+extern struct file console_input, console_output, console_terminal; /* the last: both */
+
+bool console_is(const struct file *file);
 
 #endif

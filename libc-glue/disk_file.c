@@ -1,7 +1,7 @@
 /*
  * Disks as open files.
  *
- * Callers: path.c, and the table of descriptors through the operations. Transfers sleep until the
+ * Callers: devfs.c, and the table of descriptors through the operations. Transfers sleep until the
  * disk has answered. Lock: part_lock, for blocks that are written in part: read and written back
  * by one thread at a time.
  */
@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libc-glue/fs.h"
+
 #define MAJOR 254 /* what Linux 6 usually gives virtio disks */
-#define NAME "/dev/"
 
 struct disk_file {
     struct file file;
@@ -21,17 +22,6 @@ struct disk_file {
 };
 
 static struct mutex part_lock = MUTEX_INIT;
-
-struct blkdev *disk_file_find(const char *path)
-{
-    struct blkdev *disk = NULL;
-
-    if (strncmp(path, NAME, sizeof(NAME) - 1) == 0)
-        for (disk = blkdev_first(); disk != NULL; disk = blkdev_next(disk))
-            if (strcmp(path + sizeof(NAME) - 1, disk->name) == 0)
-                break;
-    return disk;
-}
 
 static struct blkdev *disk_of(const struct file *file)
 {
@@ -224,20 +214,16 @@ static const struct file_ops operations = {
     .release = release,
 };
 
-int disk_file_open(struct blkdev *disk, int flags, struct file **out)
+int disk_file_open(struct fs_node node, struct blkdev *disk, int flags, struct file **out)
 {
     struct disk_file *file;
 
-    if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
-        return -EEXIST;
-    if ((flags & O_DIRECTORY) != 0)
-        return -ENOTDIR;
     if (disk->is_read_only && (flags & O_ACCMODE) != O_RDONLY)
         return -EACCES;
     file = malloc(sizeof(*file));
     if (file == NULL)
         return -ENOMEM;
-    file_init(&file->file, &operations, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC));
+    fs_file_init(&file->file, &operations, flags, node);
     file->disk = disk;
     *out = &file->file;
     return 0;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "kernel/thread.h"
+#include "libc-glue/fs.h"
 
 struct mutex file_gone_lock = MUTEX_INIT;
 
@@ -39,7 +40,10 @@ int file_put(struct file *file)
     if (atomic_fetch_sub_explicit(&file->references, 1, memory_order_acq_rel) != 1)
         return 0;
     forget_waiters(file);
-    return file->ops->release != NULL ? file->ops->release(file) : 0;
+    struct fs_node node = file->node;
+    int result = file->ops->release != NULL ? file->ops->release(file) : 0;
+    fs_put(node);
+    return result;
 }
 
 /* --- Waiting ---------------------------------------------------------------------------------- */

@@ -26,6 +26,13 @@
 #include "kernel/sync.h"
 
 struct file;
+struct fs_ops;
+
+/* A file, folder, link or device of a file system (fs.h). */
+struct fs_node {
+    const struct fs_ops *fs; /* NULL: none */
+    uintptr_t id;            /* the file system's own */
+};
 
 /*
  * What a kind of file can do; a NULL operation has the stated meaning. All are called with a
@@ -41,8 +48,10 @@ struct file_ops {
     ssize_t (*read)(struct file *file, const struct iovec *to, int count,
                     off_t *position); /* NULL: -EINVAL */
     ssize_t (*write)(struct file *file, const struct iovec *from, int count,
-                     off_t *position);                /* NULL: -EINVAL */
-    int (*sync)(struct file *file);                   /* fsync. NULL: -EINVAL */
+                     off_t *position); /* NULL: -EINVAL */
+    int (*sync)(struct file *file);    /* fsync. NULL: -EINVAL */
+    int (*allocate)(struct file *file, off_t start,
+                    off_t bytes);                     /* posix_fallocate. NULL: -ENODEV */
     int (*stat)(struct file *file, struct stat *out); /* *out is zeroed. NULL: -EBADF */
     int (*ioctl)(struct file *file, unsigned long request, void *argument); /* NULL: -ENOTTY */
     ssize_t (*entries)(struct file *file, void *buffer, size_t bytes,
@@ -68,14 +77,15 @@ struct poll_waiter {
 struct file {
     const struct file_ops *ops;
     atomic_uint references;
-    atomic_int flags; /* O_ACCMODE, O_APPEND, O_NONBLOCK, ... */
-    off_t position;   /* of a seekable file; position_lock */
+    atomic_int flags;    /* O_ACCMODE, O_APPEND, O_NONBLOCK, ... */
+    off_t position;      /* of a seekable file; position_lock */
+    struct fs_node node; /* what was opened, with a reference; or none */
     struct mutex position_lock;
     struct spinlock waiters_lock;
     LIST_HEAD(, poll_waiter) waiters; /* waiters_lock */
 };
 
-/* A file with one reference, which is the caller's. */
+/* A file with one reference, which is the caller's. It has no node. */
 void file_init(struct file *file, const struct file_ops *ops, int flags);
 static inline struct file *file_reference(struct file *file)
 {

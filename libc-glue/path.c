@@ -1,442 +1,366 @@
 /*
- * Paths: the tree of the initrd, which is read-only, and before it /dev/urandom and the disks,
- * /dev/vda and so on.
+ * The walk along paths, and the working folder.
  *
- * Ordinary calls from threads. The working folder is the one thing that changes. Permission bits
- * are told, not enforced: whoever runs here is root.
+ * Callers: see path.h; and programs. Lock: `lock` protects the working folder.
  */
-#include <dirent.h>
+#include "libc-glue/path.h"
+
+#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "kernel/initrd.h"
-#include "libc-glue/disk_file.h"
 #include "libc-glue/fd.h"
 #include "libc-glue/glue.h"
-#include "libc-glue/initrd_file.h"
-#include "libc-glue/random_file.h"
 
 #define SYMLINKS_MAX 40 /* followed on one path, as on Linux */
 
-static _Atomic uint32_t working_folder = ARCHIVE_ROOT;
+static struct mutex lock = MUTEX_INIT;
+static struct fs_node working_folder; /* none: "/" */
 
 /* --- Finding ---------------------------------------------------------------------------------- */
 
+int path_node_of_fd(int fd, struct fs_node *out)
+{
+    struct file *file;
+    int error = fd_get(fd, &file);
+
+    if (error != 0)
+        return error;
+    if (file->node.fs != NULL)
+        *out = fs_get(file->node);
+    else
+        error = -EINVAL;
+    file_put(file);
+    return error;
+}
+
+static struct fs_node get_working_folder(void)
+{
+    mutex_lock(&lock);
+    struct fs_node folder = working_folder.fs != NULL ? fs_get(working_folder) : mount_root();
+    mutex_unlock(&lock);
+    return folder;
+}
+
+/* The folder that paths below `at` begin at. */
+static int start_of(int at, struct fs_node *out)
+{
+    if (at == AT_FDCWD) {
+        *out = get_working_folder();
+        return 0;
+    }
+    int error = path_node_of_fd(at, out);
+    if (error == 0 && !fs_is_folder(*out)) {
+        fs_put(*out);
+        error = -ENOTDIR;
+    }
+    return error == -EINVAL ? -ENOTDIR : error;
+}
+
 struct walk {
-    const struct archive *archive;
-    unsigned symlinks;    /* followed */
-    bool only_last_lacks; /* after -ENOENT: the last component could be made */
+    struct fs_node at; /* how far it has come */
+    const char *rest;  /* of the path */
+    char *buffer;      /* that rest is in, once a symbolic link was followed */
+    unsigned symlinks; /* followed */
+    enum path_how how;
 };
 
-static int walk_path(struct walk *walk, uint32_t *node, struct archive_text path, bool follow_last);
-
-/* *node, reached in `folder`, is a symbolic link: goes on to what it stands for. */
-static int follow(struct walk *walk, uint32_t folder, uint32_t *node)
+/* `link` stands for what it says: that is to be walked before the rest. */
+static int follow(struct walk *walk, struct fs_node link)
 {
-    const struct archive_node *link = archive_inode(walk->archive, *node);
+    size_t rest_bytes = strlen(walk->rest) + 1;
 
     if (++walk->symlinks > SYMLINKS_MAX)
         return -ELOOP;
-    *node = folder;
-    return walk_path(walk, node, (struct archive_text){link->data, link->bytes}, true);
-}
-
-/* Moves *node, a folder, along the path. -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG. */
-static int walk_path(struct walk *walk, uint32_t *node, struct archive_text path, bool follow_last)
-{
-    const struct archive *archive = walk->archive;
-
-    if (path.bytes > 0 && *path.text == '/')
-        *node = ARCHIVE_ROOT;
-    for (;;) {
-        const char *end = path.text + path.bytes, *start = path.text;
-
-        while (start < end && *start == '/')
-            start++;
-        /* Also for what comes before slashes at the end. */
-        if (start > path.text && archive_inode(archive, *node)->kind != ARCHIVE_FOLDER)
-            return -ENOTDIR;
-        if (start == end)
-            return 0;
-        const char *slash = memchr(start, '/', (size_t)(end - start));
-        size_t bytes = (size_t)((slash != NULL ? slash : end) - start);
-        path = (struct archive_text){start + bytes, (size_t)(end - start) - bytes};
-        if (bytes > NAME_MAX)
-            return -ENAMETOOLONG;
-        if (bytes == 1 && *start == '.')
-            continue;
-        if (bytes == 2 && start[0] == '.' && start[1] == '.') {
-            *node = archive->nodes[*node].parent;
-            continue;
-        }
-        uint32_t folder = *node;
-        *node = archive_child(archive, folder, start, bytes);
-        if (*node == ARCHIVE_NONE) {
-            walk->only_last_lacks = path.bytes == 0;
-            return -ENOENT;
-        }
-        if (archive_inode(archive, *node)->kind == ARCHIVE_SYMLINK &&
-            (path.bytes > 0 || follow_last)) {
-            int error = follow(walk, folder, node);
-            if (error != 0)
-                return error;
-        }
+    char *buffer = malloc(PATH_MAX + rest_bytes);
+    if (buffer == NULL)
+        return -ENOMEM;
+    ssize_t bytes = link.fs->readlink(link.id, buffer, PATH_MAX);
+    if (bytes <= 0) {
+        free(buffer);
+        return bytes < 0 ? (int)bytes : -ENOENT;
     }
-}
-
-/* The folder that paths below `fd` begin at. */
-static int start_of(int fd, uint32_t *out)
-{
-    struct file *file;
-
-    *out = atomic_load(&working_folder);
-    if (fd == AT_FDCWD)
-        return 0;
-    int error = fd_get(fd, &file);
-    if (error != 0)
-        return error;
-    *out = initrd_file_node(file);
-    file_put(file);
-    if (*out == ARCHIVE_NONE || archive_inode(initrd_archive(), *out)->kind != ARCHIVE_FOLDER)
-        return -ENOTDIR;
+    memcpy(buffer + bytes, walk->rest, rest_bytes);
+    free(walk->buffer);
+    walk->buffer = buffer;
+    walk->rest = buffer;
+    if (*buffer == '/') {
+        fs_put(walk->at);
+        walk->at = mount_root();
+    }
     return 0;
 }
 
-/* What a path means, seen from the folder `fd`. -EROFS instead of -ENOENT with `would_make`: only
- * the last component is not there, and nothing can be made. */
-static int find(int fd, const char *path, bool follow_last, bool would_make, uint32_t *out)
+/* The entry of a folder, or what is mounted there. */
+static int look_up(struct fs_node folder, const char *name, size_t bytes, struct fs_node *out)
 {
-    struct walk walk = {.archive = initrd_archive()};
+    if (fs_is_same(folder, mount_root()) && mount_find(name, bytes, out))
+        return 0;
+    return folder.fs->lookup(folder.id, name, bytes, out);
+}
+
+static int go_up(struct walk *walk)
+{
+    char name[NAME_MAX + 1];
+    struct fs_node parent;
+    int error = 0;
+
+    if (mount_name_of(walk->at) != NULL)
+        parent = mount_root(); /* its own, too */
+    else
+        error = walk->at.fs->parent(walk->at.id, &parent, name);
+    if (error == 0) {
+        fs_put(walk->at);
+        walk->at = parent;
+    }
+    return error;
+}
+
+static const char *skip_slashes(const char *text)
+{
+    while (*text == '/')
+        text++;
+    return text;
+}
+
+/* One component, a name of `bytes` at walk->rest. 1: it was the last one, *out tells of it. */
+static int step(struct walk *walk, size_t bytes, struct path *out)
+{
+    const char *name = walk->rest;
+    struct fs_node found;
+
+    walk->rest += bytes;
+    bool is_last = *skip_slashes(walk->rest) == 0;
+    bool follow_last = walk->how == PATH_FOLLOW || (*walk->rest != 0 && walk->how != PATH_ENTRY);
+    int error = look_up(walk->at, name, bytes, &found);
+    if (error == -ENOENT && is_last) {
+        found = (struct fs_node){0};
+    } else if (error != 0) {
+        return error;
+    } else if ((!is_last || follow_last) && found.fs->type(found.id) == S_IFLNK) {
+        error = follow(walk, found);
+        fs_put(found);
+        return error;
+    }
+    if (!is_last) {
+        fs_put(walk->at);
+        walk->at = found;
+        return 0;
+    }
+    out->last = PATH_NAME;
+    out->folder = walk->at;
+    out->node = found;
+    memcpy(out->name, name, bytes);
+    out->name[bytes] = 0;
+    out->name_bytes = bytes;
+    out->has_slash = *walk->rest != 0;
+    walk->at = (struct fs_node){0};
+    return 1;
+}
+
+/* To the end: *out is complete but for what is at the end of a path that no name ends. */
+static int go(struct walk *walk, struct path *out)
+{
+    int result = 0;
+
+    out->last = PATH_SLASH;
+    while (result == 0) {
+        bool has_slash = *walk->rest == '/';
+
+        walk->rest = skip_slashes(walk->rest);
+        if (*walk->rest == 0) {
+            out->has_slash = has_slash;
+            break;
+        }
+        size_t bytes = strcspn(walk->rest, "/");
+        if (!fs_is_folder(walk->at))
+            return -ENOTDIR;
+        if (bytes > NAME_MAX)
+            return -ENAMETOOLONG;
+        if (bytes == 1 && walk->rest[0] == '.') {
+            out->last = PATH_DOT;
+            walk->rest += bytes;
+        } else if (bytes == 2 && walk->rest[0] == '.' && walk->rest[1] == '.') {
+            out->last = PATH_DOTDOT;
+            walk->rest += bytes;
+            result = go_up(walk);
+        } else {
+            result = step(walk, bytes, out);
+        }
+    }
+    return result < 0 ? result : 0;
+}
+
+int path_walk(int at, const char *path, enum path_how how, struct path *out)
+{
+    struct walk walk = {.rest = path, .how = how};
     size_t bytes = strnlen(path, PATH_MAX);
     int error = 0;
 
+    *out = (struct path){0};
     if (bytes == 0)
         return -ENOENT;
     if (bytes == PATH_MAX)
         return -ENAMETOOLONG;
     if (*path == '/')
-        *out = ARCHIVE_ROOT;
+        walk.at = mount_root();
     else
-        error = start_of(fd, out);
-    if (error == 0)
-        error = walk_path(&walk, out, (struct archive_text){path, bytes}, follow_last);
-    return error == -ENOENT && would_make && walk.only_last_lacks ? -EROFS : error;
-}
-
-/* The path of a node from the root. -ERANGE: it has no room. Returns its length without the NUL. */
-static int path_of(uint32_t node, char *out, size_t bytes)
-{
-    const struct archive *archive = initrd_archive();
-    size_t length = 0;
-
-    for (uint32_t at = node; at != ARCHIVE_ROOT; at = archive->nodes[at].parent)
-        length += archive->nodes[at].name_bytes + 1ul;
-    if (length == 0)
-        length = 1; /* the root's "/" */
-    if (length >= bytes)
-        return -ERANGE;
-    out[0] = '/';
-    out[length] = 0;
-    for (char *end = out + length; node != ARCHIVE_ROOT; node = archive->nodes[node].parent) {
-        end -= archive->nodes[node].name_bytes;
-        memcpy(end, archive->nodes[node].name, archive->nodes[node].name_bytes);
-        *--end = '/';
-    }
-    return (int)length;
-}
-
-/* --- Opening ---------------------------------------------------------------------------------- */
-
-static int check_open(uint32_t node, int flags)
-{
-    enum archive_kind kind = archive_inode(initrd_archive(), node)->kind;
-
-    if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
-        return -EEXIST;
-    if (kind == ARCHIVE_SYMLINK) /* O_NOFOLLOW */
-        return -ELOOP;
-    if (kind != ARCHIVE_FOLDER && (flags & O_DIRECTORY) != 0)
+        error = start_of(at, &walk.at);
+    if (error != 0)
+        return error;
+    error = go(&walk, out);
+    free(walk.buffer);
+    if (error == 0 && out->last != PATH_NAME)
+        out->node = walk.at;
+    else
+        fs_put(walk.at);
+    if (error == 0 && out->node.fs != NULL && how != PATH_ENTRY && out->has_slash &&
+        !fs_is_folder(out->node)) {
+        path_put(out);
         return -ENOTDIR;
-    if (kind == ARCHIVE_FOLDER && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_CREAT) != 0))
-        return -EISDIR;
-    return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0 ? -EROFS : 0;
-}
-
-/* An open file of the initrd. */
-static int open_initrd(int folder, const char *path, int flags, struct file **out)
-{
-    bool is_exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
-    uint32_t node;
-    int result = find(folder, path, (flags & O_NOFOLLOW) == 0 && !is_exclusive,
-                      (flags & O_CREAT) != 0, &node);
-
-    if (result == 0)
-        result = check_open(node, flags);
-    if (result == 0)
-        result = initrd_file_open(node, flags & ~(O_CREAT | O_EXCL | O_CLOEXEC), out);
-    return result;
-}
-
-static int open_at(int folder, const char *path, int flags)
-{
-    struct blkdev *disk = disk_file_find(path);
-    struct file *file;
-    int result;
-
-    if (disk != NULL)
-        result = disk_file_open(disk, flags, &file);
-    else if (random_file_is(path))
-        result = random_file_open(flags, &file);
-    else
-        result = open_initrd(folder, path, flags, &file);
-    if (result != 0)
-        return result;
-    result = fd_open(file, flags);
-    if (result < 0)
-        file_put(file);
-    return result;
-}
-
-int open(const char *path, int flags, ...)
-{
-    return (int)glue_result(open_at(AT_FDCWD, path, flags));
-}
-
-int openat(int folder, const char *path, int flags, ...)
-{
-    return (int)glue_result(open_at(folder, path, flags));
-}
-
-/* --- Asking ----------------------------------------------------------------------------------- */
-
-static int stat_at(int folder, const char *path, struct stat *out, bool follow_last)
-{
-    struct blkdev *disk = disk_file_find(path);
-    uint32_t node;
-
-    if (disk != NULL) {
-        *out = (struct stat){0};
-        disk_file_stat(disk, out);
-        return 0;
     }
-    if (random_file_is(path)) {
-        *out = (struct stat){0};
-        random_file_stat(out);
-        return 0;
-    }
-    int error = find(folder, path, follow_last, false, &node);
-
-    if (error == 0) {
-        *out = (struct stat){0};
-        initrd_file_stat(node, out);
-    }
-    return (int)glue_result(error);
+    return error;
 }
 
-int stat(const char *restrict path, struct stat *restrict out)
+void path_put(struct path *path)
 {
-    return stat_at(AT_FDCWD, path, out, true);
+    fs_put(path->node);
+    fs_put(path->folder);
 }
 
-int lstat(const char *restrict path, struct stat *restrict out)
+int path_node(int at, const char *path, enum path_how how, struct fs_node *out)
 {
-    return stat_at(AT_FDCWD, path, out, false);
-}
-
-int fstatat(int folder, const char *restrict path, struct stat *restrict out, int flags)
-{
-    return stat_at(folder, path, out, (flags & AT_SYMLINK_NOFOLLOW) == 0);
-}
-
-int access(const char *path, int mode)
-{
-    const struct blkdev *disk = disk_file_find(path);
-    uint32_t node;
-
-    if (disk != NULL)
-        return (int)glue_result((mode & W_OK) != 0 && disk->is_read_only ? -EROFS
-                                : (mode & X_OK) != 0                     ? -EACCES
-                                                                         : 0);
-    if (random_file_is(path))
-        return (int)glue_result((mode & X_OK) != 0 ? -EACCES : 0);
-    int error = find(AT_FDCWD, path, true, false, &node);
-
-    if (error == 0 && (mode & W_OK) != 0)
-        error = -EROFS;
-    if (error == 0 && (mode & X_OK) != 0 &&
-        (archive_inode(initrd_archive(), node)->mode & 0111) == 0)
-        error = -EACCES;
-    return (int)glue_result(error);
-}
-
-ssize_t readlink(const char *restrict path, char *restrict out, size_t bytes)
-{
-    uint32_t node;
-    int error = find(AT_FDCWD, path, false, false, &node);
+    struct path found;
+    int error = path_walk(at, path, how, &found);
 
     if (error != 0)
-        return glue_result(error);
-    const struct archive_node *link = archive_inode(initrd_archive(), node);
-    if (link->kind != ARCHIVE_SYMLINK || bytes == 0)
-        return glue_result(-EINVAL);
-    if (bytes > link->bytes)
-        bytes = link->bytes;
-    memcpy(out, link->data, bytes);
-    return (ssize_t)bytes;
+        return error;
+    if (found.node.fs != NULL)
+        *out = fs_get(found.node);
+    else
+        error = -ENOENT;
+    path_put(&found);
+    return error;
+}
+
+/* --- Back to text ----------------------------------------------------------------------------- */
+
+/* Puts "/NAME" in front of what begins at *start. */
+static int prepend(const char *name, const char *buffer, char **start)
+{
+    size_t bytes = strlen(name);
+
+    if (bytes + 1 > (size_t)(*start - buffer))
+        return -ENAMETOOLONG;
+    *start -= bytes;
+    memcpy(*start, name, bytes);
+    *--*start = '/';
+    return 0;
+}
+
+/* Puts the path of a folder in front of what begins at *start, a path or the end. */
+static int prepend_folder(struct fs_node folder, const char *buffer, char **start)
+{
+    struct fs_node at = fs_get(folder), parent;
+    char name[NAME_MAX + 1];
+    const char *mount;
+    int error = 0;
+
+    while (error == 0 && (mount = mount_name_of(at)) == NULL) {
+        error = at.fs->parent(at.id, &parent, name);
+        if (error == 0) {
+            fs_put(at);
+            at = parent;
+            error = prepend(name, buffer, start);
+        }
+    }
+    if (error == 0 && (*mount != 0 || **start == 0))
+        error = prepend(mount, buffer, start);
+    fs_put(at);
+    return error;
 }
 
 char *realpath(const char *restrict path, char *restrict out)
 {
-    char buffer[PATH_MAX];
-    uint32_t node;
-    int result = path != NULL ? find(AT_FDCWD, path, true, false, &node) : -EINVAL;
+    char buffer[PATH_MAX], *start = buffer + PATH_MAX - 1;
+    struct path found;
+    int error = path != NULL ? path_walk(AT_FDCWD, path, PATH_FOLLOW, &found) : -EINVAL;
 
-    if (result == 0)
-        result = path_of(node, buffer, sizeof(buffer));
-    if (result < 0) {
-        errno = result == -ERANGE ? ENAMETOOLONG : -result;
+    *start = 0;
+    if (error == 0) {
+        if (found.node.fs == NULL)
+            error = -ENOENT;
+        else if (fs_is_folder(found.node))
+            error = prepend_folder(found.node, buffer, &start);
+        else if ((error = prepend(found.name, buffer, &start)) == 0)
+            error = prepend_folder(found.folder, buffer, &start);
+        path_put(&found);
+    }
+    if (error != 0) {
+        errno = -error;
         return NULL;
     }
-    return out != NULL ? strcpy(out, buffer) : strdup(buffer);
+    return out != NULL ? strcpy(out, start) : strdup(start);
 }
 
 /* --- The working folder ----------------------------------------------------------------------- */
 
+/* Takes over the reference. */
+static int change_folder(struct fs_node folder)
+{
+    bool is_folder = fs_is_folder(folder);
+
+    if (is_folder) {
+        mutex_lock(&lock);
+        struct fs_node old = working_folder;
+        working_folder = folder;
+        mutex_unlock(&lock);
+        folder = old;
+    }
+    fs_put(folder);
+    return is_folder ? 0 : -ENOTDIR;
+}
+
 int chdir(const char *path)
 {
-    uint32_t node;
-    int error = find(AT_FDCWD, path, true, false, &node);
+    struct fs_node folder;
+    int error = path_node(AT_FDCWD, path, PATH_FOLLOW, &folder);
 
-    if (error == 0 && archive_inode(initrd_archive(), node)->kind != ARCHIVE_FOLDER)
-        error = -ENOTDIR;
-    if (error == 0)
-        atomic_store(&working_folder, node);
-    return (int)glue_result(error);
+    return (int)glue_result(error != 0 ? error : change_folder(folder));
 }
 
 int fchdir(int fd)
 {
-    uint32_t node;
-    int error = fd == AT_FDCWD ? -EBADF : start_of(fd, &node);
+    struct fs_node folder;
+    int error = path_node_of_fd(fd, &folder);
 
     if (error == 0)
-        atomic_store(&working_folder, node);
-    return (int)glue_result(error);
+        error = change_folder(folder);
+    return (int)glue_result(error == -EINVAL ? -ENOTDIR : error);
 }
 
 /* Without a buffer it allocates one, of the needed size where none is given (as on Linux). */
 char *getcwd(char *out, size_t bytes)
 {
-    char buffer[PATH_MAX];
-    int length = path_of(atomic_load(&working_folder), buffer, sizeof(buffer));
+    char buffer[PATH_MAX], *start = buffer + PATH_MAX - 1;
+    struct fs_node folder = get_working_folder();
+
+    *start = 0;
+    int error = prepend_folder(folder, buffer, &start);
+    fs_put(folder);
+    size_t needed = (size_t)(buffer + PATH_MAX - start);
 
     if (out != NULL && bytes == 0)
-        length = -EINVAL;
-    else if (length >= 0 && bytes != 0 && bytes <= (size_t)length)
-        length = -ERANGE;
-    if (length < 0) {
-        errno = -length;
+        error = -EINVAL;
+    else if (error == 0 && bytes != 0 && bytes < needed)
+        error = -ERANGE;
+    if (error != 0) {
+        errno = -error;
         return NULL;
     }
     if (out == NULL)
-        out = malloc(bytes != 0 ? bytes : (size_t)length + 1);
-    return out != NULL ? strcpy(out, buffer) : NULL;
-}
-
-/* --- Folders' entries ------------------------------------------------------------------------- */
-
-/* Under newlib's readdir. */
-int getdents(int fd, void *buffer, int bytes);
-
-int getdents(int fd, void *buffer, int bytes)
-{
-    struct file *file;
-    ssize_t result = fd_get(fd, &file);
-
-    if (result != 0)
-        return (int)glue_result(result);
-    if (file->ops->entries == NULL) {
-        result = -ENOTDIR;
-    } else if (bytes < 0) {
-        result = -EINVAL;
-    } else {
-        mutex_lock(&file->position_lock);
-        result = file->ops->entries(file, buffer, (size_t)bytes, &file->position);
-        mutex_unlock(&file->position_lock);
-    }
-    file_put(file);
-    return (int)glue_result(result);
-}
-
-/* --- Changing: refused ------------------------------------------------------------------------ */
-
-/* Why a change to what `path` names fails. */
-static int refuse_change(const char *path)
-{
-    uint32_t node;
-    int error = find(AT_FDCWD, path, false, false, &node);
-
-    return (int)glue_result(error != 0 ? error : -EROFS);
-}
-
-/* Why making `path` fails. */
-static int refuse_making(const char *path)
-{
-    uint32_t node;
-    int error = find(AT_FDCWD, path, false, true, &node);
-
-    return (int)glue_result(error == 0 ? -EEXIST : error);
-}
-
-int link(const char *from, const char *to)
-{
-    (void)to;
-    return refuse_change(from);
-}
-
-int symlink(const char *target, const char *path)
-{
-    (void)target;
-    return refuse_making(path);
-}
-
-int unlink(const char *path)
-{
-    return refuse_change(path);
-}
-
-int rmdir(const char *path)
-{
-    return refuse_change(path);
-}
-
-int rename(const char *from, const char *to)
-{
-    (void)to;
-    return refuse_change(from);
-}
-
-int mkdir(const char *path, mode_t mode)
-{
-    (void)mode;
-    return refuse_making(path);
-}
-
-int chmod(const char *path, mode_t mode)
-{
-    (void)mode;
-    return refuse_change(path);
-}
-
-int truncate(const char *path, off_t bytes)
-{
-    (void)bytes;
-    return refuse_change(path);
+        out = malloc(bytes != 0 ? bytes : needed);
+    return out != NULL ? strcpy(out, start) : NULL;
 }

@@ -3,6 +3,7 @@ import glob
 import os
 import shutil
 import tarfile
+import tempfile
 import threading
 
 import framework
@@ -18,7 +19,7 @@ def tree():
     folder = scratch("posix-tree")
     root = os.path.join(folder, "tree")
     with tree_lock:
-        if os.path.exists(f"{root}.tar"):
+        if os.path.exists(f"{root}-initrd.tar"):
             return root
         shutil.rmtree(root, ignore_errors=True)
         for name, data in [("file", b"0123456789"), ("folder/inner", b"inner"), ("empty", b""),
@@ -37,13 +38,13 @@ def tree():
         os.link(os.path.join(root, "file"), os.path.join(root, "hard"))
         os.mkdir(os.path.join(root, "nothing"))
         with tarfile.open(f"{root}.new", "w", format=tarfile.PAX_FORMAT) as archive:
-            archive.add(root, ".")
-        os.replace(f"{root}.new", f"{root}.tar")
+            archive.add(root, "tree")
+        os.replace(f"{root}.new", f"{root}-initrd.tar")
     return root
 
 
 suite("posix", "What programs expect of POSIX holds in the guest.", app="posix",
-      options=lambda _: ["--initrd", f"{tree()}.tar"])
+      options=lambda _: ["--initrd", f"{tree()}-initrd.tar"])
 
 FLAGS = ["-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-I", ROOT]
 
@@ -57,8 +58,11 @@ def run_on_linux(_):
     status, text = command([compiler, *FLAGS, "-o", program,
                             *sorted(glob.glob(os.path.join(ROOT, "tests", "posix", "*.c")))])
     if status == 0:
-        status, text = command([program], timeout=framework.SUITE_TIMEOUT_S,
-                               env={**os.environ, "TREE": tree()})
+        # Files are judged on a tmpfs.
+        shared = "/dev/shm"
+        with tempfile.TemporaryDirectory(dir=shared if os.path.isdir(shared) else None) as work:
+            status, text = command([program], timeout=framework.SUITE_TIMEOUT_S,
+                                   env={**os.environ, "TREE": tree(), "WORK": work})
     with open(log, "w", encoding="utf-8") as file:
         file.write(text)
     return suite_results("posix-linux", status, text, log)

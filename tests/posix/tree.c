@@ -1,6 +1,6 @@
 /*
  * Files, folders and links of a tree that is there already: tests/host/posix_interface.py makes it.
- * In the guest it is the initrd, and read-only; on Linux the folder that TREE names.
+ * In the guest it is in the initrd, and read-only; on Linux the folder that TREE names.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@ static bool enter_tree(void)
 {
     const char *tree = getenv("TREE");
 
-    return CHECK_OK(chdir(tree != NULL ? tree : "/"));
+    return CHECK_OK(chdir(tree != NULL ? tree : "/tree"));
 }
 
 #define REQUIRE_TREE() RETURN_UNLESS(enter_tree())

@@ -6,6 +6,10 @@
 
 #include_next <sys/stat.h>
 
+/* Of tv_nsec, for utimensat and futimens. */
+#define UTIME_NOW (-2L)
+#define UTIME_OMIT (-1L)
+
 #ifdef __cplusplus
 extern "C" {
 #endif
