@@ -4,7 +4,8 @@
  *
  *     size        how much memory there is, and how much of it is free, in KiB
  *     fill KIB    takes so much, and keeps a pattern in it
- *     check       whether the pattern is still there
+ *     holes KIB   takes so much in blocks of a few pages, and gives up every other one
+ *     check       whether the patterns are still there
  *     drop        gives it up
  *     stress      two threads take memory, use it and give it up, until
  *     stop
@@ -118,9 +119,59 @@ static void take(size_t kib)
 {
     kept_words = kib * 1024 / sizeof(uint64_t);
     kept = malloc(kib * 1024);
-    if (kept)
+    if (!kept)
+        kept_words = 0;
+    else
         fill(kept, kept_words, 1);
     puts(kept ? "filled" : "refused");
+}
+
+#define MAX_BLOCKS 4096
+
+static struct {
+    uint64_t *memory;
+    size_t bytes;
+} blocks[MAX_BLOCKS];
+static unsigned nr_blocks;
+
+static void make_holes(size_t kib)
+{
+    size_t total = 0;
+
+    for (nr_blocks = 0; nr_blocks < MAX_BLOCKS && total < kib * 1024; nr_blocks++) {
+        size_t bytes = (1 + nr_blocks % 16) * PAGE_SIZE;
+        void *memory;
+
+        if (vm_map(&memory, bytes, VM_READ | VM_WRITE, "block") != 0)
+            break;
+        blocks[nr_blocks].memory = memory;
+        blocks[nr_blocks].bytes = bytes;
+        fill(memory, bytes / sizeof(uint64_t), nr_blocks);
+        total += bytes;
+    }
+    for (unsigned i = 0; i < nr_blocks; i += 2)
+        vm_unmap(blocks[i].memory, blocks[i].bytes);
+    puts(total < kib * 1024 ? "refused" : "made");
+}
+
+static void drop(void)
+{
+    for (unsigned i = 1; i < nr_blocks; i += 2)
+        vm_unmap(blocks[i].memory, blocks[i].bytes);
+    nr_blocks = 0;
+    free(kept);
+    kept = NULL;
+    kept_words = 0;
+    puts("dropped");
+}
+
+static void check(void)
+{
+    bool is_good = is_filled(kept, kept_words, 1);
+
+    for (unsigned i = 1; i < nr_blocks; i += 2)
+        is_good = is_good && is_filled(blocks[i].memory, blocks[i].bytes / sizeof(uint64_t), i);
+    puts(is_good ? "unchanged" : "changed");
 }
 
 static void tell_size(void)
@@ -141,12 +192,14 @@ int main(void)
     while (fgets(line, sizeof(line), stdin) && strcmp(line, "end\n") != 0) {
         if (strncmp(line, "fill ", 5) == 0)
             take(strtoul(line + 5, NULL, 10));
+        else if (strncmp(line, "holes ", 6) == 0)
+            make_holes(strtoul(line + 6, NULL, 10));
         else if (strcmp(line, "size\n") == 0)
             tell_size();
         else if (strcmp(line, "check\n") == 0)
-            puts(is_filled(kept, kept_words, 1) ? "unchanged" : "changed");
+            check();
         else if (strcmp(line, "drop\n") == 0)
-            free(kept), kept = NULL, puts("dropped");
+            drop();
         else if (strcmp(line, "stress\n") == 0)
             start();
         else if (strcmp(line, "stop\n") == 0)
