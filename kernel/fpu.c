@@ -24,6 +24,8 @@
 #define FIRST_EXTENDED 2
 #define LAST_KEPT 7
 
+static const uint32_t mxcsr_default = 0x1f80;
+
 static uint64_t xsave_mask; /* 0: fxsave */
 static size_t area_bytes = FXSAVE_BYTES;
 
@@ -49,6 +51,7 @@ void fpu_init(void)
 {
     uint32_t eax, ebx, ecx, low, high;
 
+    asm volatile("fninit; ldmxcsr %0" ::"m"(mxcsr_default)); /* whatever the loader left */
     cpuid(1, 0, &eax, &ebx, &ecx);
     if (!(ecx & CPUID_1_ECX_OSXSAVE))
         return;
@@ -75,7 +78,6 @@ void fpu_preserving_call(void (*fn)(void))
     char room[area_bytes + AREA_ALIGN];
     char *area = (char *)(((uintptr_t)room + AREA_ALIGN - 1) & -(uintptr_t)AREA_ALIGN);
     uint32_t low = (uint32_t)xsave_mask, high = (uint32_t)(xsave_mask >> 32);
-    static const uint32_t mxcsr_default = 0x1f80;
 
     if (xsave_mask) {
         memset(area + FXSAVE_BYTES, 0, XSAVE_HEADER_BYTES); /* xrstor checks the reserved parts */

@@ -61,6 +61,18 @@ static void start_main_thread(void)
     thread_detach(t);
 }
 
+/* The event stack is the current one, whose guard page each thread has; this one needs its own. */
+static int fault_stack_init(void)
+{
+    void *stack;
+    int error =
+        vm_map(&stack, FAULT_STACK_BYTES, VM_READ | VM_WRITE | VM_GUARD | VM_DIRTY, "fault stack");
+
+    if (!error)
+        pv_set_fault_stack((char *)stack + FAULT_STACK_BYTES);
+    return error;
+}
+
 static void expect(int error, const char *step)
 {
     if (error == -ENOMEM)
@@ -72,16 +84,15 @@ static void expect(int error, const char *step)
 void kernel_main(void)
 {
     static struct thread idle = {.name = "idle", .priority = THREAD_PRIORITY_IDLE};
-    static char fault_stack[FAULT_STACK_BYTES] __attribute__((aligned(16)));
 
-    sched_init(&idle); /* this context becomes the idle thread */
-    pv_set_fault_stack(fault_stack + sizeof(fault_stack)); /* where stack overflows are reported */
-    cmdline_init(pv_boot.command_line);                    /* parameters, log level */
-    expect(vm_init(), "memory");                           /* frames, address space, protections */
-    tls_init();                                            /* how to set %fs */
-    fpu_init();                                            /* what preemption has to save */
-    expect(timer_init(), "timer");                         /* deadlines instead of ticks */
-    start_main_thread();                                   /* to run as soon as we idle */
+    sched_init(&idle);                         /* this context becomes the idle thread */
+    cmdline_init(pv_boot.command_line);        /* parameters, log level */
+    expect(vm_init(), "memory");               /* frames, address space, protections */
+    expect(fault_stack_init(), "fault stack"); /* where stack overflows are reported */
+    tls_init();                                /* how to set %fs */
+    fpu_init();                                /* what preemption has to save */
+    expect(timer_init(), "timer");             /* deadlines instead of ticks */
+    start_main_thread();                       /* to run as soon as we idle */
     log_info("%lu KiB of memory on %s", pv_boot.nr_pages * PAGE_SIZE / 1024, pv_boot.hypervisor);
     sched_idle();
 }

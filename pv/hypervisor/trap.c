@@ -30,6 +30,8 @@ enum {
     (1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17 | 1u << 21)
 
 #define RED_ZONE_BYTES 128
+#define MAX_PUSHED_BYTES (8 * 8)
+#define SYSCALL_BYTES 2
 #define TRAP_INFO_DPL 3
 #define TRAP_INFO_MASKS 4
 
@@ -78,6 +80,17 @@ static inline __attribute__((always_inline)) void enter(struct frame *frame, uin
         this_cpu()->vcpu_info->evtchn_upcall_mask = 1;
 }
 
+/* The address that an attempt to push a frame could not write: CR2, unless it raised no page fault.
+ */
+static uint64_t unwritable_address(const struct frame *frame)
+{
+    uint64_t lowest = ((frame->rsp - RED_ZONE_BYTES) & ~15ul) - MAX_PUSHED_BYTES;
+
+    return guest_address_is_ok(lowest) && guest_address_is_ok(lowest + MAX_PUSHED_BYTES - 1)
+               ? cpu_read_cr2()
+               : lowest;
+}
+
 /* The guest's stack has overflowed: tell it on its other one. */
 static __attribute__((cold, noinline)) void enter_on_fault_stack(struct frame *frame)
 {
@@ -87,7 +100,7 @@ static __attribute__((cold, noinline)) void enter_on_fault_stack(struct frame *f
 
     if (!(domain.features & PARVUS_FEATURE_FAULT_STACK) || !handler->address || !rsp)
         shutdown_crash(frame, "its stack cannot be written (rsp %#lx)", frame->rsp);
-    this_cpu()->vcpu_info->arch.cr2 = cpu_read_cr2();
+    this_cpu()->vcpu_info->arch.cr2 = unwritable_address(frame);
     if (push_frame(frame, &rsp, &error_code, this_cpu()->vcpu_info->evtchn_upcall_mask))
         shutdown_crash(frame, "neither its stack (rsp %#lx) nor its fault stack can be written",
                        frame->rsp);
@@ -169,6 +182,13 @@ static void handle_guest_exception(struct frame *frame)
         cr2 = cpu_read_cr2();
         if (m2p_fault(cr2) || hypercall_page_fault(frame))
             return;
+        if (frame->rip == (uint64_t)entry_syscall) {
+            /* A SYSCALL of the guest's own where it does not reach ring 0 (hypercall_page.c). */
+            frame->rip = frame->rcx - SYSCALL_BYTES;
+            frame->rflags = frame_guest_rflags(frame->r11);
+            trap_deliver(frame, VECTOR_INVALID_OPCODE, 0);
+            return;
+        }
         /* Which of the hypervisor's addresses exist is not the guest's business. */
         if (!guest_range_is_ok(cr2, 1))
             frame->error &= ~1ul;

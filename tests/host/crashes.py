@@ -82,7 +82,7 @@ crash("guard_overstepped", "A frame larger than the guard page does not step ove
 crash("stack_pointer_lost", "A stack pointer that points nowhere is reported on another stack.",
       r"stack pointer 0x1000 of thread main is not writable memory")
 crash("stack_pointer_into_hypervisor", "Also one that points into the hypervisor.",
-      r"stack pointer 0xffff830000100000 of thread main is not writable memory")
+      r"stack pointer 0xffff830000100000 of thread main is not writable memory \(0xffff8300000fff40\)$")
 
 # ---- what the library notices --------------------------------------------------------------------
 

@@ -1,5 +1,12 @@
 """The security tests (tests/security/): the checklist of docs/security.md, on a host of each kind."""
-from framework import boot, suite
+import os
+import re
+import subprocess
+import time
+
+import hosts
+import qmp
+from framework import BOOT_TIMEOUT_S, PARVUS, app_image, boot, suite, test
 
 HOSTS = ["tcg-microvm", "kvm-microvm", "xen-dom0", "nested-kvm"]
 
@@ -18,3 +25,31 @@ for name, code in INSTRUCTIONS.items():
          arguments=["--end", name], status=134,
          console=[rf"^parvus: panic: privileged instruction at 0x\w+: {code}",
                   r"^  #0 0x\w+ holder_"], absent=["was executed"])
+
+# Register, bit, and what it gives (SDM volume 3, 2.5 and 2.2.1). QEMU's `max` has all of them.
+PROTECTIONS = [
+    ("CR0", 16, "WP: ring 0 cannot write what is read-only"),
+    ("CR4", 11, "UMIP: ring 3 cannot read where the tables are"),
+    ("CR4", 20, "SMEP: ring 0 cannot execute what is ring 3's"),
+    ("EFER", 11, "NXE: no-execute pages"),
+]
+
+
+@test("security-processor", "The processor's own protections are on.", hosts=["tcg-microvm"])
+def check_processor(host, folder):
+    monitor, log = os.path.relpath(os.path.join(folder, "monitor")), os.path.join(folder, "log")
+    with open(log, "w+", encoding="utf-8") as console:
+        child = subprocess.Popen(
+            [PARVUS, "run", *hosts.OPTIONS[host], "--timeout", str(BOOT_TIMEOUT_S), "--qemu",
+             f"-qmp unix:{monitor},server=on,wait=off", app_image("security"), "--", "--end", "wait"],
+            stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT)
+        while "waiting" not in open(log, encoding="utf-8", errors="replace").read():
+            assert child.poll() is None, "it ended"
+            time.sleep(0.02)
+        text = qmp.ask(monitor, "human-monitor-command", **{"command-line": "info registers"})
+        qmp.ask(monitor, "quit")
+        child.wait()
+    registers = {name: int(value, 16) for name, value in
+                 re.findall(r"\b(CR0|CR4|EFER) *= *([0-9a-f]+)", text)}
+    for register, bit, what in PROTECTIONS:
+        assert registers[register] >> bit & 1, f"{register} {registers[register]:#x} lacks bit {bit}, {what}"

@@ -141,6 +141,24 @@ static void check_refused(void *code)
 INSTRUCTIONS(INSTRUCTION)
 TELLTALES(INSTRUCTION)
 
+GADGET(syscall, "syscall", NULL, "0x0f, 0x05")
+
+static const char *needs_syscall_lost(void)
+{
+    return host_deprivileges() ? NULL : "a hypercall as any other (its number is checked)";
+}
+
+/* The CPU goes to the hypervisor's entry, in ring 3; nobody is to learn from it where that is. */
+TEST_WHERE(instruction_syscall, "syscall that does not reach ring 0 raises #UD where it stands.",
+           needs_syscall_lost)
+{
+    uint8_t *code = holder_syscall + IMMEDIATE_OFFSET;
+    struct fault fault;
+
+    if (test_faults(__FILE__, __LINE__, access_call, code, TRAP_INVALID_OPCODE, &fault))
+        CHECK_EQ(fault.rip, (uintptr_t)code);
+}
+
 TEST(ring_is_3, "Kernel and application run in ring 3.")
 {
     uint16_t cs, ss;
