@@ -1,11 +1,11 @@
 """The fuzzers of tests/fuzz/: those on this machine (libFuzzer: tests/fuzz/host/), built by `make fuzzers`
-and run on the inputs of tests/fuzz/host/seeds.py."""
+and run on the inputs of tests/fuzz/host/seeds.py; and that of hypercalls, in a guest."""
 import os
 import re
 import shutil
 import sys
 
-from framework import BUILD, Skip, command
+from framework import BUILD, Skip, app_image, command, parvus
 from parvuslib import images
 
 HOST = os.path.join(images.ROOT, "tests", "fuzz", "host")
@@ -52,3 +52,10 @@ def run(name, folder, limit, seed=1, corpus=None):
     assert status == 0 and tried, f"{name}, -seed={seed}: status {status}\n" + "\n".join(
         line for line in output.splitlines() if not re.match(r"#\d+\s|INFO: |\s+[A-Z]|  0x|=>|0x", line))
     return int(tried[1])
+
+
+def hypercalls(host, calls, seed, log):
+    """The hypercall fuzzer on a host. What it found is an assertion's message, with how to see it again."""
+    status, console = parvus(host, app_image("hypercalls"), [str(seed), str(calls)], log=log, timeout=36000)
+    assert status == 0 and f"fuzz: {calls} calls, seed {seed}: nothing found\n" in console, (
+        f"status {status}\n{console[-3000:]}")

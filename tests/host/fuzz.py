@@ -1,4 +1,5 @@
-"""Short runs of the fuzzers on this machine; `make fuzz` runs them for long."""
+"""Short runs of the fuzzers; `make fuzz` runs them for long."""
+import os
 import threading
 
 import fuzzing
@@ -18,3 +19,12 @@ def fuzz_test(name):
 
 for fuzzer in sorted(fuzzing.SEEDS):
     fuzz_test(fuzzer)
+
+
+HYPERCALLS = {"tcg-microvm": 200000, "kvm-microvm": 4000, "xen-dom0": 50000}
+
+
+@test("fuzz-hypercalls", "Hypercalls with random arguments break none of the promises, in Parvus and in Xen.",
+      hosts=list(HYPERCALLS))
+def check_hypercalls(folder, host):
+    fuzzing.hypercalls(host, HYPERCALLS[host], 1, os.path.join(folder, "log"))
