@@ -78,6 +78,8 @@ struct netdev_ops {
     bool (*listen)(struct netdev *dev);
     /* Takes a buffer back. May be called by any thread at any time, under the driver's own lock. */
     void (*free_buffer)(struct netdev *dev, struct netdev_buffer *buffer);
+    /* Looks whether the device is still there (else it is broken); that costs some accesses. */
+    void (*check)(struct netdev *dev);
 };
 
 struct netdev {

@@ -23,6 +23,7 @@
 #include <lwip/pbuf.h>
 #include <lwip/prot/ip.h>
 #include <lwip/prot/tcp.h>
+#include <lwip/timeouts.h>
 #include <netif/ethernet.h>
 
 #include "kernel/log.h"
@@ -34,6 +35,7 @@
 #include "net/packet.h"
 
 #define POLL_BUDGET 64
+#define CHECK_MS 5000
 #define WAITING_MAX 1024         /* packets that wait for the device's ring, before we drop */
 #define GATHERED_MAX_BYTES 65535 /* of an IP packet */
 #define FRAME_MAX_BYTES 65535    /* what a pbuf's length can say */
@@ -69,6 +71,7 @@ struct device {
     unsigned nr_waiting;
     unsigned nr_in_flight; /* the device has them */
     uint64_t rx_dropped, tx_dropped, polls;
+    uint64_t seen; /* of its doing, when check_all looked last */
 };
 
 static struct device *devices;
@@ -429,6 +432,7 @@ static void follow_link(struct device *d)
 
     if (d->dev->is_broken && !d->was_broken) {
         d->was_broken = true;
+        d->dev->ops->poll(d->dev, POLL_BUDGET); /* what it never sent comes back */
         log_error("%s: the device is broken: no network there", d->dev->name);
     }
     if (is_up == !!netif_is_link_up(&d->netif))
@@ -491,10 +495,23 @@ bool net_device_listen(void)
     bool quiet = true;
 
     for (struct device *d = devices; d; d = d->next) {
-        if (!d->dev->is_broken && !d->dev->ops->listen(d->dev))
+        if (atomic_load(&d->link_changed) || (!d->dev->is_broken && !d->dev->ops->listen(d->dev)))
             quiet = false;
     }
     return quiet;
+}
+
+/* A device that vanished does not say so; one that did something lately is there. */
+static void check_all(void *unused)
+{
+    for (struct device *d = devices; d; d = d->next) {
+        uint64_t seen = d->dev->counts.interrupts + d->dev->counts.rx_packets;
+
+        if (seen == d->seen && !d->dev->is_broken)
+            d->dev->ops->check(d->dev);
+        d->seen = seen;
+    }
+    sys_timeout(CHECK_MS, check_all, unused);
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -538,6 +555,8 @@ static int add(struct netdev *dev, struct device **link)
         return -ENOMEM;
     d->dev = dev;
     netif_add(&d->netif, NULL, NULL, NULL, d, init_netif, ethernet_input);
+    if (!devices)
+        sys_timeout(CHECK_MS, check_all, NULL);
     *link = d;
     netdev_attach(dev, &stack, d);
     return 0;

@@ -404,12 +404,18 @@ static bool listen(struct netdev *dev)
     return false;
 }
 
+static void check(struct netdev *dev)
+{
+    virtio_check(net_of(dev)->virtio);
+}
+
 static const struct netdev_ops ops = {
     .transmit = transmit,
     .kick = kick,
     .poll = poll,
     .listen = listen,
     .free_buffer = free_buffer,
+    .check = check,
 };
 
 /* --- Events ---------------------------------------------------------------------------------- */

@@ -35,3 +35,8 @@ for name, words, message in [
          app="net", arguments=["stream_ipv4"], options=["--net", "user", "--append", words],
          console=[f"^parvus: (error|warning): .*{message.replace('.', chr(92) + '.')}",
                   r"^test: stream_ipv4 \.\.\. ok$"])
+
+boot("net-vanished", "A network device that vanishes is found out though nobody uses it; the rest works on.",
+     app="vanish", hosts=["tcg-q35", "xen-dom0"], options=["--net", "user", "--net", "user", "--append", "log=info"],
+     console=[r"^eth0 vanishes$", r"^parvus: error: virtio-net at pci \S+ is broken: it is gone \(status 0x(0|ff)\)$",
+              r"^parvus: eth0: link down$", r"^eth0 is gone, eth1 is up$"])

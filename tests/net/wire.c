@@ -327,7 +327,13 @@ static bool op_listen(struct netdev *dev)
     return e->listening;
 }
 
-static const struct netdev_ops ops = {op_transmit, op_kick, op_poll, op_listen, op_free_buffer};
+static void op_check(struct netdev *dev)
+{
+    (void)dev;
+}
+
+static const struct netdev_ops ops = {op_transmit, op_kick,        op_poll,
+                                      op_listen,   op_free_buffer, op_check};
 
 struct wire *wire_new(const struct wire_options *options)
 {
