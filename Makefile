@@ -177,9 +177,14 @@ $(foreach s,$(SOURCES_hypervisor),$(eval $(call object_rule,hypervisor,$(s),$(FE
 # The sources are there once they are fetched.
 $(DEPS)/lwip/%.c: $(FETCHED) ;
 
+# What net/segments.c does in lwIP's place.
+$(B)/net/lwip/core/tcp.o $(B)/net/lwip/core/tcp_in.o: RENAMED := -Dtcp_output=segments_output \
+    -Dtcp_rexmit_fast=segments_rexmit_fast -Dtcp_rexmit_rto_commit=segments_rexmit_rto_commit \
+    -Dtcp_split_unsent_seg=segments_split_unsent
+
 $(B)/net/lwip/%.o: $(DEPS)/lwip/src/%.c net/lwipopts.h $(B)/flags/lwip $(NEWLIB)
 	$(say) CC lwip/$*.c
-	$(call compile,lwip,$<)
+	$(call compile,lwip,$<,$(RENAMED))
 
 archive = $(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcD $@ $(filter %.o,$^)
 

@@ -20,6 +20,8 @@
 #define NETDEV_MAC_BYTES 6
 /* Of a transmitted packet: a 64 KiB segment in pages, its headers, one for misalignment. */
 #define NETDEV_MAX_FRAGMENTS 20
+/* Room before a packet, if the stack has it: the driver may place its own header there. */
+#define NETDEV_HEADROOM 12
 /* Room in each receive buffer for what the stack keeps about it. */
 #define NETDEV_STACK_BYTES 64
 
@@ -44,6 +46,7 @@ struct netdev_tx {
     uint16_t segment_bytes;   /* payload of each segment to be; 0: no segmentation */
     uint16_t header_bytes;    /* with segmentation: Ethernet, IP and TCP headers */
     bool is_ipv6;             /* with segmentation */
+    bool has_headroom;        /* NETDEV_HEADROOM bytes before the first fragment are the driver's */
     void *cookie;             /* of the stack */
 };
 

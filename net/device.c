@@ -5,11 +5,7 @@
  * event context. A packet's memory is not copied either way: received buffers become lwIP's packet
  * (a custom pbuf in each buffer's `stack`), a packet sent is held until the device reports it. lwIP
  * does not change what is held so (tcp_output_segment_busy in its tcp_out.c).
- *
- * Where the device cuts large TCP packets (TSO), segments of one connection that lwIP sends one
- * after another are gathered into one packet: its headers once, then the payloads of all. lwIP
- * keeps its segments, so that acknowledgement, congestion control and retransmission are as they
- * were.
+ * Where the device cuts large TCP packets (TSO), lwIP makes such (net/segments.h).
  */
 #include "net/device.h"
 
@@ -36,16 +32,8 @@
 
 #define POLL_BUDGET 64
 #define CHECK_MS 5000
-#define WAITING_MAX 1024         /* packets that wait for the device's ring, before we drop */
-#define GATHERED_MAX_BYTES 65535 /* of an IP packet */
-#define FRAME_MAX_BYTES 65535    /* what a pbuf's length can say */
-
-/* Several segments in one packet; a packet of one has its pbuf itself as cookie. */
-struct bundle {
-    unsigned nr_pbufs;
-    struct pbuf *pbufs[NETDEV_MAX_FRAGMENTS];
-};
-#define COOKIE_IS_BUNDLE 1ul
+#define WAITING_MAX 1024      /* packets that wait for the device's ring, before we drop */
+#define FRAME_MAX_BYTES 65535 /* what a pbuf's length can say */
 
 struct waiting {
     struct waiting *next;
@@ -59,14 +47,6 @@ struct device {
     bool needs_kick;
     atomic_bool link_changed;
     bool was_broken;
-    /* The packet that is being gathered: there is one while nr_pbufs is not 0. */
-    struct {
-        struct packet headers;
-        struct netdev_tx packet;
-        unsigned bytes, last_payload;
-        uint32_t next_sequence;
-        struct bundle pbufs;
-    } gathered;
     struct waiting *first_waiting, *last_waiting;
     unsigned nr_waiting;
     unsigned nr_in_flight; /* the device has them */
@@ -78,22 +58,10 @@ static struct device *devices;
 
 /* --- Sending ---------------------------------------------------------------------------------- */
 
-static void release(void *cookie)
-{
-    if (!((uintptr_t)cookie & COOKIE_IS_BUNDLE)) {
-        pbuf_free(cookie);
-        return;
-    }
-    struct bundle *bundle = (struct bundle *)((uintptr_t)cookie & ~COOKIE_IS_BUNDLE);
-    for (unsigned i = 0; i < bundle->nr_pbufs; i++)
-        pbuf_free(bundle->pbufs[i]);
-    net_memory_free(bundle);
-}
-
 static void drop(struct device *d, void *cookie)
 {
     d->tx_dropped++;
-    release(cookie);
+    pbuf_free(cookie);
 }
 
 static err_t wait_for_room(struct device *d, const struct netdev_tx *packet)
@@ -162,140 +130,69 @@ static void transmit_waiting(struct device *d)
     }
 }
 
-static void *gathered_cookie(struct device *d)
+/* -E2BIG: too many fragments. */
+static int add_fragments(struct netdev_tx *packet, const struct pbuf *p)
 {
-    if (d->gathered.pbufs.nr_pbufs == 1)
-        return d->gathered.pbufs.pbufs[0];
-    struct bundle *bundle = net_memory_alloc(sizeof(*bundle));
-    if (!bundle)
-        return NULL;
-    *bundle = d->gathered.pbufs;
-    return (void *)((uintptr_t)bundle | COOKIE_IS_BUNDLE);
-}
-
-static err_t send_gathered(struct device *d)
-{
-    struct netdev_tx *packet = &d->gathered.packet;
-    const struct packet *headers = &d->gathered.headers;
-    unsigned nr_pbufs = d->gathered.pbufs.nr_pbufs;
-
-    if (nr_pbufs == 0)
-        return ERR_OK;
-    packet->cookie = gathered_cookie(d);
-    d->gathered.pbufs.nr_pbufs = 0;
-    if (!packet->cookie) { /* lwIP sends all of it again */
-        for (unsigned i = 0; i < nr_pbufs; i++)
-            drop(d, d->gathered.pbufs.pbufs[i]);
-        return ERR_MEM;
-    }
-    if (nr_pbufs > 1) {
-        packet->header_bytes = headers->payload_start;
-        packet->is_ipv6 = headers->is_ipv6;
-        packet_set_bytes(headers, d->gathered.bytes);
-    } else {
-        packet->segment_bytes = 0;
-    }
-    packet->checksum_start = headers->layer4_start;
-    packet->checksum_offset =
-        packet_prepare_checksum(headers, d->gathered.bytes - headers->layer4_start);
-    return transmit(d, packet);
-}
-
-/* Appends what lies behind the first `skip` bytes of p. -E2BIG: too many fragments. */
-static int add_fragments(struct netdev_tx *packet, const struct pbuf *p, unsigned skip)
-{
-    unsigned count = packet->nr_fragments;
+    unsigned count = 0;
 
     for (; p; p = p->next) {
-        if (skip >= p->len) {
-            skip -= p->len;
+        if (p->len == 0)
             continue;
-        }
         if (count == NETDEV_MAX_FRAGMENTS)
             return -E2BIG;
-        packet->fragments[count].data = (const char *)p->payload + skip;
-        packet->fragments[count].bytes = p->len - skip;
+        packet->fragments[count].data = p->payload;
+        packet->fragments[count].bytes = p->len;
         count++;
-        skip = 0;
     }
     packet->nr_fragments = count;
     return 0;
 }
 
-static unsigned tso_feature(const struct packet *packet)
+/* Whether the driver may write before the packet: lwIP has left room, and nobody else has it. */
+static bool has_headroom(const struct pbuf *p)
 {
-    return packet->is_ipv6 ? NETDEV_TX_TSO6 : NETDEV_TX_TSO4;
+    return p->ref == 1 && (p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS) &&
+           (size_t)((const char *)p->payload - (const char *)(p + 1)) >= NETDEV_HEADROOM;
 }
 
-/* Data and nothing else, of a device that would cut it. */
-static bool is_gatherable(const struct device *d, const struct packet *packet)
+/* What the device is to do for a packet of TCP or UDP: to complete its checksum, and to cut one
+ * that is larger than its connection's segments. */
+static void offload(const struct packet *packet, const struct pbuf *p, struct netdev_tx *tx)
 {
-    return packet->protocol == IP_PROTO_TCP && (d->dev->features & tso_feature(packet)) &&
-           packet->bytes > packet->payload_start &&
-           (*packet_tcp_flags(packet) & ~(TCP_ACK | TCP_PSH)) == 0;
-}
-
-/* Only the last segment may be shorter than the others. */
-static bool gather(struct device *d, const struct packet *packet, struct pbuf *p)
-{
-    unsigned payload = packet->bytes - packet->payload_start;
-
-    if (d->gathered.pbufs.nr_pbufs == 0 ||
-        d->gathered.last_payload != d->gathered.packet.segment_bytes ||
-        payload > d->gathered.packet.segment_bytes ||
-        d->gathered.bytes + payload - packet->ip_start > GATHERED_MAX_BYTES ||
-        !packet_continues(&d->gathered.headers, packet, d->gathered.next_sequence) ||
-        add_fragments(&d->gathered.packet, p, packet->payload_start))
-        return false;
-    *packet_tcp_flags(&d->gathered.headers) |= *packet_tcp_flags(packet);
-    d->gathered.pbufs.pbufs[d->gathered.pbufs.nr_pbufs++] = p;
-    d->gathered.bytes += payload;
-    d->gathered.last_payload = payload;
-    d->gathered.next_sequence += payload;
-    pbuf_ref(p);
-    return true;
-}
-
-static void begin_gathering(struct device *d, const struct packet *packet,
-                            const struct netdev_tx *tx, struct pbuf *p)
-{
-    unsigned payload = packet->bytes - packet->payload_start;
-
-    d->gathered.headers = *packet;
-    d->gathered.packet = *tx;
-    d->gathered.packet.segment_bytes = (uint16_t)payload;
-    d->gathered.bytes = packet->bytes;
-    d->gathered.last_payload = payload;
-    d->gathered.next_sequence = packet_sequence(packet) + payload;
-    d->gathered.pbufs.nr_pbufs = 1;
-    d->gathered.pbufs.pbufs[0] = p;
+    tx->checksum_start = packet->layer4_start;
+    tx->checksum_offset = packet_prepare_checksum(packet, packet->bytes - packet->layer4_start);
+    if (p->segment_bytes && packet->protocol == IP_PROTO_TCP &&
+        packet->bytes - packet->payload_start > p->segment_bytes) {
+        tx->segment_bytes = p->segment_bytes;
+        tx->header_bytes = packet->payload_start;
+        tx->is_ipv6 = packet->is_ipv6;
+    }
 }
 
 static err_t send_packet(struct device *d, struct pbuf *p)
 {
-    struct netdev_tx tx = {.cookie = p};
     struct packet packet;
+    struct netdev_tx tx; /* not all of its fragments */
 
-    packet_parse(p, &packet);
-    if (gather(d, &packet, p))
-        return ERR_OK;
-    send_gathered(d);
-    if (add_fragments(&tx, p, 0)) { /* a chain of crumbs */
-        struct pbuf *whole = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
-        err_t error = whole ? send_packet(d, whole) : ERR_MEM;
-        if (whole)
-            pbuf_free(whole);
+    if (add_fragments(&tx, p)) { /* a chain of crumbs */
+        struct pbuf *whole = pbuf_clone(PBUF_RAW_TX, PBUF_RAM, p);
+        if (!whole)
+            return ERR_MEM;
+        whole->segment_bytes = p->segment_bytes;
+        err_t error = send_packet(d, whole);
+        pbuf_free(whole);
         return error;
     }
+    tx.cookie = p;
+    tx.has_headroom = has_headroom(p);
+    tx.checksum_start = tx.checksum_offset = tx.segment_bytes = tx.header_bytes = 0;
+    tx.is_ipv6 = false;
+    if (d->dev->features & NETDEV_TX_CHECKSUM) {
+        packet_parse(p, &packet);
+        if (packet.protocol)
+            offload(&packet, p, &tx);
+    }
     pbuf_ref(p);
-    if (is_gatherable(d, &packet)) {
-        begin_gathering(d, &packet, &tx, p);
-        return ERR_OK;
-    }
-    if (packet.protocol && (d->dev->features & NETDEV_TX_CHECKSUM)) {
-        tx.checksum_start = packet.layer4_start;
-        tx.checksum_offset = packet_prepare_checksum(&packet, packet.bytes - packet.layer4_start);
-    }
     return transmit(d, &tx);
 }
 
@@ -311,7 +208,7 @@ static void on_transmitted(struct netdev *dev, void *cookie)
     struct device *d = dev->stack_data;
 
     d->nr_in_flight--;
-    release(cookie);
+    pbuf_free(cookie);
 }
 
 /* --- Receiving -------------------------------------------------------------------------------- */
@@ -463,7 +360,6 @@ unsigned net_device_poll(void)
 void net_device_flush(void)
 {
     for (struct device *d = devices; d; d = d->next) {
-        send_gathered(d);
         if (d->needs_kick) {
             d->needs_kick = false;
             d->dev->ops->kick(d->dev);
@@ -474,7 +370,7 @@ void net_device_flush(void)
 bool net_device_has_output(void)
 {
     for (struct device *d = devices; d; d = d->next) {
-        if (d->gathered.pbufs.nr_pbufs || d->needs_kick)
+        if (d->needs_kick)
             return true;
     }
     return false;
@@ -483,8 +379,7 @@ bool net_device_has_output(void)
 bool net_device_is_drained(void)
 {
     for (struct device *d = devices; d; d = d->next) {
-        if (!d->dev->is_broken &&
-            (d->gathered.pbufs.nr_pbufs || d->first_waiting || d->nr_in_flight))
+        if (!d->dev->is_broken && (d->first_waiting || d->nr_in_flight))
             return false;
     }
     return true;
@@ -577,6 +472,14 @@ int net_device_init(void)
         link = &(*link)->next;
     }
     return 0;
+}
+
+bool net_device_cuts(const struct netif *netif, bool is_ipv6)
+{
+    const struct device *d = netif->state;
+
+    return netif->linkoutput == link_output &&
+           (d->dev->features & (is_ipv6 ? NETDEV_TX_TSO6 : NETDEV_TX_TSO4));
 }
 
 struct netif *net_device_netif(const char *name)

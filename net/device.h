@@ -15,7 +15,7 @@ struct net_interface;
 int net_device_init(void);
 /* Hands in what arrived, a bounded number of packets; returns how many events there were. */
 unsigned net_device_poll(void);
-/* Queues what is gathered, and tells the devices. */
+/* Tells the devices of what was sent. */
 void net_device_flush(void);
 /* Something waits for net_device_flush. */
 bool net_device_has_output(void);
@@ -30,6 +30,9 @@ bool net_device_listen(void);
  * is the callee's.
  */
 struct pbuf *net_device_settle(struct pbuf *p);
+
+/* Whether TCP may send packets there that are larger than the MTU: the device cuts them. */
+bool net_device_cuts(const struct netif *netif, bool is_ipv6);
 
 /* By its name, or NULL. */
 struct netif *net_device_netif(const char *name);

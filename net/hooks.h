@@ -28,4 +28,9 @@ void net_unreachable_ip6(const struct pbuf *p, struct netif *in);
 const ip6_addr_t *net_ip6_gateway(struct netif *netif, const ip6_addr_t *destination);
 #define LWIP_HOOK_ND6_GET_GW net_ip6_gateway
 
+/* For net/device.c: into what size the device cuts a TCP packet that is larger. No option is added.
+ */
+#define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS(p, header, pcb, options)                                     \
+    ((p)->segment_bytes = (pcb) ? (pcb)->mss : 0, (options))
+
 #endif

@@ -34,6 +34,9 @@ void net_memory_free(void *memory);
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1  /* they compare sizes of pools */
 #define LWIP_DISABLE_MEMP_SANITY_CHECKS 1 /* likewise */
 #define LWIP_SUPPORT_CUSTOM_PBUF 1
+#define LWIP_PBUF_CUSTOM_DATA u16_t segment_bytes; /* net/hooks.h */
+#define LWIP_PBUF_CUSTOM_DATA_INIT(p) ((p)->segment_bytes = 0)
+#define PBUF_LINK_ENCAPSULATION_HLEN 12 /* NETDEV_HEADROOM */
 
 /* Interfaces. */
 #define LWIP_HAVE_LOOPIF 1
@@ -79,6 +82,7 @@ void net_memory_free(void *memory);
 #define TCP_RCV_SCALE 3
 #define TCP_SND_BUF (256 * 1024)
 #define TCP_SND_QUEUELEN 1024
+#define TCP_OVERSIZE 1456 /* allocated behind a short write, when another may follow it at once */
 #define TCP_SNDLOWAT (TCP_SND_BUF / 3)
 #define TCP_SNDQUEUELOWAT (TCP_SND_QUEUELEN / 2)
 #define LWIP_TCP_SACK_OUT 1

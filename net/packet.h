@@ -26,15 +26,4 @@ void packet_parse(const struct pbuf *p, struct packet *out);
  * RFC 8200, 8.1): the device adds the rest. Returns the field's offset in its header. */
 uint16_t packet_prepare_checksum(const struct packet *packet, unsigned layer4_bytes);
 
-/* Whether two TCP packets of one connection can leave as one, cut by the device: alike but for
- * sequence number, length, checksums, the first's end being the second's beginning.
- * next_sequence: of the byte behind the first. */
-bool packet_continues(const struct packet *first, const struct packet *next,
-                      uint32_t next_sequence);
-
-uint32_t packet_sequence(const struct packet *packet);
-uint8_t *packet_tcp_flags(const struct packet *packet);
-/* Writes the length of the IP packet, and the checksum of an IPv4 header. */
-void packet_set_bytes(const struct packet *packet, unsigned bytes);
-
 #endif

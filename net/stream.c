@@ -16,10 +16,11 @@
 #include "kernel/clock.h"
 #include "net/device.h"
 #include "net/memory.h"
+#include "net/segments.h"
 #include "net/socket_inside.h"
 
 #define MIN_ALIGNED_MSS 512
-#define WRITE_MAX_BYTES 0xffff /* lwIP's tcp_write counts in 16 bits */
+#define RECVED_MAX_BYTES 0xffff /* lwIP's tcp_recved counts in 16 bits */
 #define BACKLOG_MAX 4096
 #define HALF_OPEN_MIN 128 /* a listener has room for as many, whatever its backlog */
 #define MS_PER_S 1000u
@@ -396,7 +397,7 @@ static void linger(struct net_socket *s)
     uint64_t deadline_ns = clock_monotonic_ns() + (uint64_t)s->linger_s * NS_PER_SECOND;
 
     while (s->stream.pcb && (s->stream.pcb->unacked || s->stream.pcb->unsent)) {
-        tcp_output(s->stream.pcb);
+        segments_output(s->stream.pcb);
         s->stream.wants_room = true;
         if (socket_wait(s, deadline_ns))
             break;
@@ -495,7 +496,7 @@ static int stream_shutdown(struct net_socket *s, bool receive, bool send)
         s->receive_shut = true;
         if (s->stream.pcb && s->unread_bytes) {
             for (size_t left = s->unread_bytes; left > 0;) {
-                u16_t part = (u16_t)(left < WRITE_MAX_BYTES ? left : WRITE_MAX_BYTES);
+                u16_t part = (u16_t)(left < RECVED_MAX_BYTES ? left : RECVED_MAX_BYTES);
                 tcp_recved(s->stream.pcb, part);
                 left -= part;
             }
@@ -597,13 +598,14 @@ static long write_some(struct tcp_pcb *pcb, const char *data, size_t bytes, bool
     }
     if (bytes > room)
         bytes = room;
-    if (bytes > WRITE_MAX_BYTES)
-        bytes = WRITE_MAX_BYTES;
+    u16_t limit = bytes > pcb->mss || pcb->unsent ? segments_limit(pcb) : pcb->mss;
+    if (bytes > limit)
+        bytes = limit;
     if (bytes == 0 || pcb->snd_queuelen >= TCP_SND_QUEUELEN - 2)
         return 0;
     for (;;) {
-        err_t error = tcp_write(pcb, data, (u16_t)bytes,
-                                TCP_WRITE_FLAG_COPY | (more ? TCP_WRITE_FLAG_MORE : 0));
+        err_t error =
+            segments_write(pcb, data, (u16_t)bytes, more ? TCP_WRITE_FLAG_MORE : 0, limit);
         if (error == ERR_OK)
             return (long)bytes;
         if (error != ERR_MEM)
@@ -623,7 +625,7 @@ static void push(struct net_socket *s, unsigned flags)
         return;
     if ((s->cork || (flags & NET_MSG_MORE)) && pcb->snd_lbb - pcb->snd_nxt < pcb->mss)
         return;
-    tcp_output(pcb);
+    segments_output(pcb);
 }
 
 static long stream_send(struct net_socket *s, const struct net_span *spans, unsigned nr_spans,
@@ -675,7 +677,7 @@ static long stream_send(struct net_socket *s, const struct net_span *spans, unsi
 static void received(struct net_socket *s, size_t bytes)
 {
     while (bytes > 0 && s->stream.pcb) {
-        u16_t part = (u16_t)(bytes < WRITE_MAX_BYTES ? bytes : WRITE_MAX_BYTES);
+        u16_t part = (u16_t)(bytes < RECVED_MAX_BYTES ? bytes : RECVED_MAX_BYTES);
         tcp_recved(s->stream.pcb, part);
         bytes -= part;
     }
@@ -870,7 +872,7 @@ static int stream_set_option(struct net_socket *s, enum net_option option, int v
         } else {
             tcp_nagle_disable(pcb);
             if (s->stream.state == STREAM_CONNECTED)
-                tcp_output(pcb);
+                segments_output(pcb);
         }
         return 0;
     case NET_OPTION_CORK:
@@ -878,7 +880,7 @@ static int stream_set_option(struct net_socket *s, enum net_option option, int v
             return 0;
         s->cork = value;
         if (!value && s->stream.state == STREAM_CONNECTED)
-            tcp_output(pcb);
+            segments_output(pcb);
         return 0;
     case NET_OPTION_TTL:
         if (value < 1 || value > 255)

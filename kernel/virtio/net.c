@@ -317,6 +317,13 @@ static int fill_header(const struct net *net, const struct netdev_tx *packet, st
     return 0;
 }
 
+_Static_assert(sizeof(struct header) <= NETDEV_HEADROOM, "a header fits before a packet");
+
+static struct header *header_before(const void *data)
+{
+    return (struct header *)((uintptr_t)data - sizeof(struct header));
+}
+
 static int transmit(struct netdev *dev, const struct netdev_tx *packet)
 {
     struct vq_piece pieces[1 + NETDEV_MAX_FRAGMENTS];
@@ -330,16 +337,25 @@ static int transmit(struct netdev *dev, const struct netdev_tx *packet)
     if (vq_room(&net->tx->vq) < ENTRIES / 2)
         reap_sent(net);
     struct tx_slot *slot = net->free_slots;
-    int error = slot ? fill_header(net, packet, &slot->header) : -EAGAIN;
+    struct header *header = packet->has_headroom ? header_before(packet->fragments[0].data)
+                            : slot               ? &slot->header
+                                                 : NULL;
+    int error = slot ? fill_header(net, packet, header) : -EAGAIN;
 
     if (!error) {
-        pieces[0] = (struct vq_piece){&slot->header, sizeof(slot->header)};
+        unsigned nr = 0;
+
+        if (!packet->has_headroom)
+            pieces[nr++] = (struct vq_piece){header, sizeof(*header)};
         for (unsigned i = 0; i < packet->nr_fragments; i++) {
-            pieces[1 + i] =
-                (struct vq_piece){packet->fragments[i].data, packet->fragments[i].bytes};
+            pieces[nr++] = (struct vq_piece){packet->fragments[i].data, packet->fragments[i].bytes};
             bytes += packet->fragments[i].bytes;
         }
-        error = virtio_add(net->tx, pieces, 1 + packet->nr_fragments, 0, slot);
+        if (packet->has_headroom) {
+            pieces[0].data = header;
+            pieces[0].bytes += sizeof(*header);
+        }
+        error = virtio_add(net->tx, pieces, nr, 0, slot);
     }
     net->stack_waits = error == -EAGAIN;
     if (error)

@@ -106,6 +106,7 @@ struct transfer {
     struct net_socket *socket;
     size_t bytes;
     uint64_t seed;
+    bool hesitates; /* who receives: so that the window closes now and then */
 };
 
 static void *sender(void *arg)
@@ -135,16 +136,23 @@ static void *sender(void *arg)
     return NULL;
 }
 
+#define BLOCK_BYTES 40000
+#define HESITATION_MS 60
+
 static void *receiver(void *arg)
 {
     const struct transfer *t = arg;
-    struct random r = RANDOM(t->seed);
-    unsigned char *block = malloc(40000);
+    struct random r = RANDOM(t->seed), steps = RANDOM(t->seed);
+    unsigned char *block = malloc(BLOCK_BYTES);
     size_t total = 0;
     uint32_t word = 0;
 
     for (;;) {
-        struct net_span span = {block, 40000};
+        struct net_span span = {block, BLOCK_BYTES};
+        if (t->hesitates) {
+            span.bytes = 1 + random_below(&steps, BLOCK_BYTES);
+            sleep_ms(random_below(&steps, 2) * random_below(&steps, HESITATION_MS));
+        }
         long got = net_socket_receive(t->socket, &span, 1, 0, NULL, ms_from_now(LONG_WAIT_MS));
         if (got <= 0) {
             CHECK_EQ(got, 0);
@@ -163,14 +171,16 @@ static void *receiver(void *arg)
 }
 
 /* Both ways at once. */
-static void transfer(struct wire *w, enum net_family family, size_t bytes)
+static void transfer_to(struct wire *w, enum net_family family, size_t bytes, bool hesitates)
 {
     struct flow flow;
     struct thread *threads[4];
 
     REQUIRE(connect_over(w, family, &flow));
-    struct transfer there = {flow.client, bytes, 5}, here = {flow.server, bytes, 5};
-    struct transfer back = {flow.server, bytes, 6}, home = {flow.client, bytes, 6};
+    struct transfer there = {flow.client, bytes, 5, false},
+                    here = {flow.server, bytes, 5, hesitates};
+    struct transfer back = {flow.server, bytes, 6, false},
+                    home = {flow.client, bytes, 6, hesitates};
     REQUIRE_OK(thread_create(&threads[0], NULL, sender, &there));
     REQUIRE_OK(thread_create(&threads[1], NULL, receiver, &here));
     REQUIRE_OK(thread_create(&threads[2], NULL, sender, &back));
@@ -179,6 +189,11 @@ static void transfer(struct wire *w, enum net_family family, size_t bytes)
         thread_join(threads[i], NULL);
     net_socket_close(flow.client);
     net_socket_close(flow.server);
+}
+
+static void transfer(struct wire *w, enum net_family family, size_t bytes)
+{
+    transfer_to(w, family, bytes, false);
 }
 
 /* What no device may see, and what all must get back. */
@@ -234,6 +249,24 @@ TEST(device_merges, "Large packets that arrive whole, in many buffers, are taken
     wire_set(offload_wire, &offloads);
 }
 
+TEST(device_windows, "Large packets are cut where a reader that hesitates closes its window, with "
+                     "losses and without.")
+{
+    struct wire_options bad = offloads;
+    struct wire_counts before, after;
+
+    plug_in();
+    wire_counts(offload_wire, &before);
+    transfer_to(offload_wire, NET_IPV4, (size_t)scaled(2 << 20), true);
+    bad.lost = bad.reordered = 300;
+    wire_set(offload_wire, &bad);
+    transfer_to(offload_wire, NET_IPV4, (size_t)scaled(512 << 10), true);
+    wire_set(offload_wire, &offloads);
+    check_wire(offload_wire, false);
+    wire_counts(offload_wire, &after);
+    CHECK_LT(before.large + 20, after.large);
+}
+
 TEST(device_bad_wire,
      "A wire that loses, corrupts, duplicates and reorders frames changes no byte.")
 {
@@ -250,6 +283,7 @@ TEST(device_bad_wire,
     wire_set(offload_wire, &bad_offloads);
     transfer(plain_wire, NET_IPV4, (size_t)scaled(256 << 10));
     transfer(offload_wire, NET_IPV6, (size_t)scaled(256 << 10));
+    transfer(offload_wire, NET_IPV4, (size_t)scaled(1 << 20));
     check_wire(plain_wire, true);
     check_wire(offload_wire, true);
     wire_set(plain_wire, &plain);
