@@ -63,6 +63,7 @@ $(NEWLIB): $(FETCHED) $(wildcard tools/deps/*) libc-glue/include/sys/dirent.h
 C_HEADERS := $(NEWLIB) $(shell find libc-glue/include -type f 2>/dev/null)
 
 # What else some applications and tests are made of: a folder of sources each.
+.PRECIOUS: $(DEPS)/source-%
 $(DEPS)/source-%: tools/deps/source tools/deps/sources tools/deps/common.sh tools/deps/apt.sh | $(PACKAGES_BUILD)
 	$(Q)tools/deps/source $* $(DEPS)
 	$(Q)touch $@

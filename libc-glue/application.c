@@ -23,6 +23,8 @@
 
 extern char **environ;
 
+char *program_invocation_name, *program_invocation_short_name;
+
 int main(int argc, char **argv, char **envp);
 
 /* newlib's walks over the constructor and destructor arrays of the linker script. */
@@ -52,6 +54,8 @@ void _exit(int status)
 int application_main(int argc, char **argv, char **envp)
 {
     environ = envp;
+    program_invocation_name = argv[0];
+    program_invocation_short_name = argv[0]; /* no path: kernel/cmdline.c */
     thread_on_exit(reclaim_thread);
     fd_init();
     if (net_start && net_start() != 0)

@@ -3,7 +3,9 @@
  *
  * Called by malloc and free under newlib's malloc lock. May sleep.
  */
+#include <malloc.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "kernel/entropy.h"
@@ -34,4 +36,16 @@ _Noreturn void __malloc_corrupted(void *memory)
 {
     panic("heap: %p was freed twice, is not from malloc, or something wrote past a block near it",
           memory);
+}
+
+/* Returns an error number (POSIX). */
+int posix_memalign(void **out, size_t alignment, size_t bytes)
+{
+    if (alignment % sizeof(void *) != 0 || alignment == 0 || (alignment & (alignment - 1)) != 0)
+        return EINVAL;
+    void *memory = memalign(alignment, bytes);
+    if (memory == NULL)
+        return ENOMEM;
+    *out = memory;
+    return 0;
 }

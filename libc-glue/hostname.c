@@ -24,3 +24,10 @@ int gethostname(char *name, size_t bytes)
     strcpy(name, own);
     return 0;
 }
+
+/* It is the network's, or that of the parameter hostname=. */
+int sethostname(const char *name, size_t bytes)
+{
+    (void)name, (void)bytes;
+    return (int)glue_result(-EPERM);
+}

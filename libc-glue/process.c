@@ -56,6 +56,79 @@ int pclose(FILE *stream)
     return (int)glue_result(-ECHILD);
 }
 
+/* --- Others, and groups of them ------------------------------------------------------------- */
+
+pid_t vfork(void)
+{
+    return fork();
+}
+
+int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+    return _execve(file, argv, envp);
+}
+
+int fexecve(int fd, char *const argv[], char *const envp[])
+{
+    (void)fd;
+    return _execve("", argv, envp);
+}
+
+int daemon(int stays_in_folder, int keeps_files)
+{
+    (void)stays_in_folder, (void)keeps_files;
+    return (int)glue_result(-ENOSYS);
+}
+
+/* Nobody's child, as init is. */
+pid_t getppid(void)
+{
+    return 0;
+}
+
+static pid_t only_ours(pid_t pid)
+{
+    return (pid_t)glue_result(pid == 0 || pid == OUR_PID ? OUR_PID : -ESRCH);
+}
+
+pid_t getpgrp(void)
+{
+    return OUR_PID;
+}
+
+pid_t getpgid(pid_t pid)
+{
+    return only_ours(pid);
+}
+
+pid_t getsid(pid_t pid)
+{
+    return only_ours(pid);
+}
+
+/* Of which it is the leader already. */
+pid_t setsid(void)
+{
+    return (pid_t)glue_result(-EPERM);
+}
+
+int setpgid(pid_t pid, pid_t group)
+{
+    (void)group;
+    return only_ours(pid) == -1 ? -1 : (int)glue_result(-EPERM); /* a session's leader */
+}
+
+int setpgrp(void)
+{
+    return setpgid(0, 0);
+}
+
+/* Nobody has more rights than another. */
+char *secure_getenv(const char *name)
+{
+    return getenv(name);
+}
+
 pid_t wait(int *status)
 {
     (void)status;

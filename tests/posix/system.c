@@ -1,0 +1,216 @@
+/*
+ * The system as a program asks for it: limits, names, users, terminals, logs; and what of a path is
+ * text.
+ */
+#define _GNU_SOURCE /* program_invocation_short_name */
+#include <dlfcn.h>
+#include <err.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <libgen.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <syslog.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "tests/posix/check.h"
+
+TEST(system_path_text, "basename and dirname take a path apart.")
+{
+    static const char *const cases[][3] = {
+        {"/usr/lib", "lib", "/usr"},
+        {"/usr/", "usr", "/"},
+        {"usr", "usr", "."},
+        {"/", "/", "/"},
+
+        {".", ".", "."},
+        {"..", "..", "."},
+        {"a//b//", "b", "a"},
+        {"", ".", "."},
+        {"//a", "a", "/"},
+        {"a/b/c", "c", "a/b"},
+        {"/a", "a", "/"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char path[16], again[16];
+        strcpy(path, cases[i][0]);
+        strcpy(again, cases[i][0]);
+        const char *base = basename(path), *folder = dirname(again);
+        if (strcmp(base, cases[i][1]) != 0 || (strcmp(folder, cases[i][2]) != 0))
+            FAIL("\"%s\": basename \"%s\", dirname \"%s\"", cases[i][0], base, folder);
+    }
+    CHECK_EQ(strcmp(basename(NULL), "."), 0);
+    CHECK_EQ(strcmp(dirname(NULL), "."), 0);
+}
+
+TEST(system_limits, "Limits are told, and cannot be had beyond.")
+{
+    struct rlimit limit;
+    struct rusage before, after;
+
+    REQUIRE_OK(getrlimit(RLIMIT_NOFILE, &limit));
+    CHECK_GE(limit.rlim_cur, 64);
+    CHECK_OK(setrlimit(RLIMIT_NOFILE, &limit));
+    limit.rlim_cur = limit.rlim_max;
+    limit.rlim_max = limit.rlim_cur - 1;
+    CHECK_FAILS(setrlimit(RLIMIT_NOFILE, &limit), EINVAL);
+    CHECK_FAILS(getrlimit((__typeof__(RLIMIT_CPU))99, &limit), EINVAL);
+    CHECK_EQ(sysconf(_SC_PAGESIZE), getpagesize());
+    CHECK_GE(sysconf(_SC_NPROCESSORS_ONLN), 1);
+    CHECK_GE(sysconf(_SC_PHYS_PAGES), sysconf(_SC_AVPHYS_PAGES));
+    CHECK_FAILS(sysconf(9999), EINVAL);
+    CHECK_GE(sysconf(_SC_OPEN_MAX), 64);
+    CHECK_EQ(pathconf("/", _PC_NAME_MAX), NAME_MAX);
+    CHECK_FAILS(pathconf("/none", _PC_NAME_MAX), ENOENT);
+    CHECK_FAILS(fpathconf(-1, _PC_NAME_MAX), EBADF);
+    CHECK_OK(getrusage(RUSAGE_SELF, &before));
+    CHECK_OK(getrusage(RUSAGE_SELF, &after));
+    CHECK_GE(after.ru_utime.tv_sec, before.ru_utime.tv_sec);
+    CHECK_GE(after.ru_maxrss, 1);
+    CHECK_FAILS(getrusage((__typeof__(RUSAGE_SELF))77, &after), EINVAL);
+    CHECK_EQ(getpriority(PRIO_PROCESS, 0), 0);
+    CHECK_FAILS(getpriority((__typeof__(PRIO_PROCESS))9, 0), EINVAL);
+}
+
+TEST(system_names, "The system, its users and groups have names.")
+{
+    struct utsname names;
+    struct passwd user, *found;
+    struct group group, *found_group;
+    char buffer[1024], host[256];
+
+    REQUIRE_OK(uname(&names));
+    CHECK(names.sysname[0] != 0 && names.release[0] != 0 && names.version[0] != 0);
+    CHECK_EQ(strcmp(names.machine, "x86_64"), 0);
+    CHECK_OK(gethostname(host, sizeof(host)));
+    CHECK_EQ(strcmp(names.nodename, host), 0);
+    REQUIRE((found = getpwuid(0)) != NULL);
+    CHECK_EQ(strcmp(found->pw_name, "root"), 0);
+    REQUIRE_EQ(getpwnam_r("root", &user, buffer, sizeof(buffer), &found), 0);
+    CHECK(found == &user && user.pw_uid == 0);
+    REQUIRE_EQ(getpwnam_r("nobody-of-that-name", &user, buffer, sizeof(buffer), &found), 0);
+    CHECK(found == NULL);
+    CHECK(getpwnam("nobody-of-that-name") == NULL);
+    REQUIRE_EQ(getgrgid_r(0, &group, buffer, sizeof(buffer), &found_group), 0);
+    REQUIRE(found_group == &group);
+    CHECK_EQ(strcmp(group.gr_name, "root"), 0);
+    CHECK(getgrnam("no-group-of-that-name") == NULL);
+    CHECK_EQ(getuid(), geteuid());
+    CHECK_EQ(getgid(), getegid());
+    CHECK_OK(setuid(getuid()));
+    CHECK_GE(getpgrp(), 0);
+    CHECK_EQ(getpgid(0), getpgrp());
+    CHECK_FAILS(getpgid(-2), ESRCH);
+}
+
+TEST(system_memory, "posix_memalign aligns, and refuses what is no alignment.")
+{
+    void *memory = &memory, *untouched = &memory;
+
+    for (size_t alignment = sizeof(void *); alignment <= 65536; alignment *= 2) {
+        REQUIRE_EQ(posix_memalign(&memory, alignment, 100), 0);
+        CHECK_EQ((uintptr_t)memory % alignment, 0);
+        memset(memory, 1, 100);
+        free(memory);
+    }
+    CHECK_EQ(posix_memalign(&untouched, 24, 1), EINVAL);
+    CHECK_EQ(posix_memalign(&untouched, 2, 1), EINVAL);
+    CHECK_EQ(posix_memalign(&untouched, 64, SIZE_MAX / 2), ENOMEM);
+    CHECK(untouched == &memory);
+}
+
+/* What fn writes to standard error. */
+static void written(void (*fn)(void), char *out, size_t bytes)
+{
+    int ends[2], former = dup(STDERR_FILENO);
+
+    out[0] = 0;
+    REQUIRE(former >= 0 && pipe(ends) == 0);
+    dup2(ends[1], STDERR_FILENO);
+    fn();
+    fflush(stderr);
+    dup2(former, STDERR_FILENO);
+    close(former);
+    close(ends[1]);
+    ssize_t count = read(ends[0], out, bytes - 1);
+    out[count > 0 ? count : 0] = 0;
+    close(ends[0]);
+}
+
+static void write_warnings(void)
+{
+    errno = ENOENT;
+    warn("%d of %s", 7, "these");
+    warnx("%s", "plain");
+    errno = EBADF;
+    warn(NULL);
+}
+
+TEST(system_warnings, "warn tells the program, the text and the error.")
+{
+    char text[512], expected[512];
+
+    written(write_warnings, text, sizeof(text));
+    snprintf(expected, sizeof(expected), "%s: 7 of these: %s\n%s: plain\n%s: %s\n",
+             program_invocation_short_name, strerror(ENOENT), program_invocation_short_name,
+             program_invocation_short_name, strerror(EBADF));
+    if (strcmp(text, expected) != 0)
+        FAIL("\"%s\" instead of \"%s\"", text, expected);
+}
+
+static void write_log(void)
+{
+    openlog("me", LOG_PERROR, LOG_USER);
+    errno = ENOENT;
+    syslog(LOG_INFO, "%d: %m, 100 %%m", 1);
+    CHECK_EQ(setlogmask(LOG_UPTO(LOG_WARNING)), LOG_UPTO(LOG_DEBUG));
+    syslog(LOG_INFO, "too little");
+    syslog(LOG_ERR, "enough");
+    setlogmask(LOG_UPTO(LOG_DEBUG));
+    closelog();
+}
+
+TEST(system_log,
+     "syslog writes lines with the name, the error's text, and what the mask lets pass.")
+{
+    char text[512], expected[256];
+
+    written(write_log, text, sizeof(text));
+    snprintf(expected, sizeof(expected), "me: 1: %s, 100 %%m\nme: enough\n", strerror(ENOENT));
+    if (strcmp(text, expected) != 0)
+        FAIL("\"%s\" instead of \"%s\"", text, expected);
+}
+
+TEST(system_streams, "The lock of a stream is the caller's as often as it was taken.")
+{
+    flockfile(stdout);
+    CHECK_EQ(ftrylockfile(stdout), 0);
+    printf("%s", "");
+    funlockfile(stdout);
+    funlockfile(stdout);
+}
+
+TEST(system_libraries, "A library that is not there is not loaded, and dlerror says so once.")
+{
+    CHECK(dlopen("/none.so", RTLD_NOW) == NULL);
+    CHECK(dlerror() != NULL);
+    CHECK(dlerror() == NULL);
+}
+
+TEST(system_terminals, "What is no terminal has no terminal's mode.")
+{
+    struct termios mode;
+    int ends[2];
+
+    REQUIRE_OK(pipe(ends));
+    CHECK_FAILS(tcgetattr(ends[0], &mode), ENOTTY);
+    CHECK_FAILS(tcgetattr(-1, &mode), EBADF);
+    close(ends[0]);
+    close(ends[1]);
+}
