@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "kernel/clock.h"
 #include "kernel/console.h"
 #include "kernel/sync.h"
 #include "kernel/virtio/virtio.h"
@@ -19,6 +20,7 @@ enum { QUEUE_RECEIVE = 0, QUEUE_TRANSMIT = 1 };
 #define NR_INPUTS 8 /* each may cross a page, and so take two descriptors */
 #define INPUT_BYTES 128
 #define OUTPUT_BYTES 1024
+#define PATIENCE_NS NS_PER_SECOND /* then we look whether the device is still there */
 
 struct input {
     char bytes[INPUT_BYTES];
@@ -69,8 +71,9 @@ static bool send(struct console *console, size_t bytes)
     while (!console->dev->is_broken) {
         if (virtio_reap(q, &cookie, &written) == 0)
             return true;
-        if (virtio_listen(q))
-            semaphore_wait(&console->sent);
+        if (virtio_listen(q) &&
+            semaphore_timedwait(&console->sent, clock_monotonic_ns() + PATIENCE_NS))
+            virtio_check(console->dev);
     }
     return false;
 }
