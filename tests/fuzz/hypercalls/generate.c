@@ -24,6 +24,7 @@
 
 #include "kernel/clock.h"
 #include "kernel/fault.h"
+#include "pv/abi.h"
 
 #define LIST_MAX 6
 #define HYPERCALL_ENTRY_BYTES 32
@@ -712,6 +713,9 @@ static void make_raw(struct call *call)
     case __HYPERVISOR_console_io:
         call->args[2] = 0x800000000000ul;
         return;
+    case PARVUS_HYPERCALL_SEAL: /* for good */
+        call->args[0] |= 1;
+        break;
     case __HYPERVISOR_update_va_mapping:
     case __HYPERVISOR_update_va_mapping_otherdomain:
         call->args[0] = unreadable();

@@ -2,8 +2,9 @@
  * The hypercall fuzzer.
  *
  * usage: hypercalls [SEED [CALLS [EPOCH [STEP]]]]
- * EPOCH: the first one, to see one again alone. From STEP on, calls are printed before they are
- * made.
+ * An odd SEED has the system sealed before (pv/abi.h); with an even one, frames become executable,
+ * too. EPOCH: the first one, to see one again alone. From STEP on, calls are printed before they
+ * are made.
  *
  * Ends with 0 and `fuzz: N calls, seed S: nothing found`, or with 1 and what was found, and in
  * which call.
@@ -12,10 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <parvus.h>
+
+#include "kernel/vm.h"
 #include "tests/fuzz/hypercalls/fuzz.h"
 
 #define EPOCHS_SHOWN 64 /* a line for so many */
 
+const bool parvus_makes_code = true; /* main seals */
 bool on_parvus;
 
 static uint64_t seed = 1, epoch, at, shown_from = ~0ul;
@@ -103,6 +108,8 @@ int main(int argc, char **argv)
     epoch = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
     shown_from = argc > 4 ? strtoul(argv[4], NULL, 0) : shown_from;
     on_parvus = pv_boot.wx_enforced; /* granted by its own feature mechanism only (pv/abi.h) */
+    if (seed % 2)
+        vm_seal();
     arena_make();
     ports_begin();
     audit_begin();
