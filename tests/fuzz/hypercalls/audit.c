@@ -61,8 +61,11 @@ static bool mark(uint8_t *bitmap, uint64_t n)
     return before;
 }
 
-/* First notes the tables, then looks at what they map. Each table counts once. */
-static void walk(mfn_t table, unsigned level, uint64_t address, bool look)
+/* First notes the tables, then looks at what they map. Each table counts once. writable: what the
+ * entries above leave of that bit; on Xen a table may stand for one of the level below in a
+ * read-only entry
+ * ("linear page tables"), while Parvus promises the bit of the last level. */
+static void walk(mfn_t table, unsigned level, uint64_t address, uint64_t writable, bool look)
 {
     const uint64_t *entries = window_map(WINDOW_PAGE + level, table, FLAGS_CONSTANT);
 
@@ -77,14 +80,16 @@ static void walk(mfn_t table, unsigned level, uint64_t address, bool look)
             continue;
         if (level == 1) {
             if (look)
-                check_leaf(entry, at);
+                check_leaf(entry & (writable | ~PV_PTE_WRITE), at);
             continue;
         }
+        if (!on_parvus && !frame_is_ours(below.n))
+            continue; /* Xen's slots of a root that stands for an L3 */
         if (entry & LARGE_PAGE || !frame_is_ours(below.n))
             failed("level %u has 0x%lx for 0x%lx", level, entry, at);
         if (!mark(seen, below.n)) {
             mark(tables, below.n);
-            walk(below, level - 1, at, look);
+            walk(below, level - 1, at, on_parvus ? writable : writable & entry, look);
         }
     }
     window_unmap(WINDOW_PAGE + level);
@@ -124,6 +129,6 @@ void audit(void)
     for (int look = 0; look < 2; look++) {
         memset(seen, 0, BITMAP_BYTES);
         mark(seen, arena.root.n); /* Xen lets a root contain itself, read-only */
-        walk(arena.root, 4, 0, look);
+        walk(arena.root, 4, 0, PV_PTE_WRITE, look);
     }
 }

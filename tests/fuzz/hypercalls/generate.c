@@ -282,11 +282,12 @@ static uint64_t list_count(uint64_t count)
     return one_in(8) ? PICK(absurd) : one_in(8) ? count + below(3) : count;
 }
 
+/* Not at its beginning, what is an entry would be an address, and kind 3 is one that Xen knows. */
 static uint64_t list_pointer(void *list)
 {
     if (one_in(24))
         return one_in(4) ? address_of(arena.constant) + below(PAGE_SIZE) : unreadable();
-    return address_of(list) + (!is_inner && one_in(24) ? 4 + 4 * below(2) : 0);
+    return address_of(list) + (!is_inner && on_parvus && one_in(24) ? 4 + 4 * below(2) : 0);
 }
 
 static uint64_t done_pointer(void)
