@@ -124,7 +124,8 @@ static uint64_t next_timeout_ns(void)
     mutex_unlock(&lock);
     if (sleep_ms == SYS_TIMEOUTS_SLEEPTIME_INFINITE)
         return trim_at_ns;
-    uint64_t timeout_ns = clock_monotonic_ns() + sleep_ms * NS_PER_MS;
+    /* lwIP counts whole milliseconds: the same deadline each time, which the timer has already. */
+    uint64_t timeout_ns = (clock_monotonic_ns() / NS_PER_MS + sleep_ms) * NS_PER_MS;
     return timeout_ns < trim_at_ns ? timeout_ns : trim_at_ns;
 }
 

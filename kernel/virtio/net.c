@@ -72,9 +72,12 @@ struct header { /* before each packet, 5.1.6 */
 /* --- Receive buffers ------------------------------------------------------------------------- */
 
 #define BUFFER_BYTES 2048
-/* The header, placed so that what follows the Ethernet header is aligned to 4 bytes. */
-#define HEADER_AT (sizeof(struct netdev_buffer) + 2)
-#define ROOM_BYTES (BUFFER_BYTES - HEADER_AT)
+/* The header, placed so that what follows the Ethernet header is aligned to 8 bytes, and with IPv4
+ * so is TCP's payload. Where that goes on in further buffers, all its parts are copied to
+ * alignments like the first (libc-glue/memory.S says what that is worth), as the room is a multiple
+ * of 8. */
+#define HEADER_AT (sizeof(struct netdev_buffer) + 6)
+#define ROOM_BYTES ((BUFFER_BYTES - HEADER_AT) & -8ul)
 #define ROOM_MTU (ROOM_BYTES - sizeof(struct header) - ETHERNET_BYTES)
 /* A packet of 64 KiB with its headers has no more. */
 #define PACKET_MAX_BUFFERS ((65536 + 256) / ROOM_BYTES + 1)
