@@ -191,12 +191,11 @@ static int parent(uintptr_t folder, struct fs_node *out, char name[NAME_MAX + 1]
 static bool add(struct fs_entries *entries, off_t *position, uintptr_t id, const char *name)
 {
     struct stat info = {0};
-    struct fs_entry entry = {.name = name,
-                             .name_bytes = strlen(name),
-                             .number = stat_node(id, &info) == 0 ? info.st_ino : 0,
-                             .type = info.st_mode & S_IFMT,
-                             .next = *position + 1};
+    struct fs_entry entry = {.name = name, .name_bytes = strlen(name), .next = *position + 1};
 
+    stat_node(id, &info);
+    entry.number = info.st_ino != 0 ? info.st_ino : DISK_ID + id; /* 0 is no entry */
+    entry.type = info.st_mode & S_IFMT;
     if (!fs_add_entry(entries, &entry))
         return false;
     *position = entry.next;

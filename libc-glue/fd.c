@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "libc-glue/console_file.h"
+#include "libc-glue/file_lock.h"
 #include "libc-glue/glue.h"
 
 /* Descriptors come in groups, none of which ever moves or goes; all but the first are allocated
@@ -314,7 +315,10 @@ int fcntl(int fd, int command, ...)
 
     va_start(args, command);
     if (result == 0) {
-        result = control(fd, file, command, va_arg(args, int));
+        if (command == F_GETLK || command == F_SETLK || command == F_SETLKW)
+            result = file_lock_control(file, command, va_arg(args, struct flock *));
+        else
+            result = control(fd, file, command, va_arg(args, int));
         file_put(file);
     }
     va_end(args);

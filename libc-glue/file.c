@@ -40,6 +40,8 @@ int file_put(struct file *file)
     if (atomic_fetch_sub_explicit(&file->references, 1, memory_order_acq_rel) != 1)
         return 0;
     forget_waiters(file);
+    if (file->forget != NULL)
+        file->forget(file);
     struct fs_node node = file->node;
     int result = file->ops->release != NULL ? file->ops->release(file) : 0;
     fs_put(node);

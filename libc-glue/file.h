@@ -80,6 +80,8 @@ struct file {
     atomic_int flags;    /* O_ACCMODE, O_APPEND, O_NONBLOCK, ... */
     off_t position;      /* of a seekable file; position_lock */
     struct fs_node node; /* what was opened, with a reference; or none */
+    /* Before it is released: forgets what others keep about it. NULL: nothing. */
+    void (*forget)(struct file *file);
     struct mutex position_lock;
     struct spinlock waiters_lock;
     LIST_HEAD(, poll_waiter) waiters; /* waiters_lock */

@@ -1,16 +1,12 @@
 /*
- * newlib's <fcntl.h> with what POSIX and Linux have beyond it.
+ * newlib's <fcntl.h> with what POSIX has beyond it.
  *
- * Sources: POSIX.1-2017 <fcntl.h>; Linux's fcntl(2), "Open file description locks".
+ * Source: POSIX.1-2017 <fcntl.h>.
  */
 #ifndef LIBC_GLUE_FCNTL_H
 #define LIBC_GLUE_FCNTL_H
 
 #include_next <fcntl.h>
-
-#define F_OFD_GETLK 36
-#define F_OFD_SETLK 37
-#define F_OFD_SETLKW 38
 
 #define POSIX_FADV_NORMAL 0
 #define POSIX_FADV_RANDOM 1

@@ -44,7 +44,7 @@ def tree():
 
 
 suite("posix", "What programs expect of POSIX holds in the guest.", app="posix",
-      options=lambda _: ["--initrd", f"{tree()}-initrd.tar"])
+      options=lambda _: ["--initrd", f"{tree()}-initrd.tar", "--append", "tmpfs=6M"])
 
 FLAGS = ["-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-I", ROOT]
 
