@@ -178,10 +178,15 @@ TEST_WHERE(mmu_wx, "No frame can be writable and executable, in one mapping or i
 {
     uint64_t own = entry_for(mfn_of_image(spare[1]), 0);
     uint64_t text = entry_for(mfn_of_image((const void *)(uintptr_t)code), 0);
+    const mfn_t device = {0xf0}; /* the ROM of every PC */
 
     CHECK_EQ(map_raw(spare[1], own | ENTRY_CODE | PV_PTE_WRITE), -XEN_EINVAL);
     CHECK_EQ(map_raw(spare[2], own | ENTRY_CODE), -XEN_EINVAL);  /* writable at spare[1] */
     CHECK_EQ(map_raw(spare[2], text | ENTRY_DATA), -XEN_EINVAL); /* executable in the image */
+    CHECK_EQ(map_raw(spare[2], entry_for(mfn_of_shared(), ENTRY_CODE)), -XEN_EINVAL);
+    CHECK_EQ(map_raw(spare[2], entry_for(device, ENTRY_CODE)), -XEN_EINVAL);
+    CHECK_EQ(map_raw(spare[2], entry_for(device, ENTRY_CODE | PV_PTE_WRITE)), -XEN_EINVAL);
+    CHECK_OK(map_raw(spare[2], entry_for(device, ENTRY_CONSTANT))); /* it is mapped otherwise */
     CHECK_OK(map_raw(spare[2], text | ENTRY_CODE));
     CHECK_OK(map_raw(spare[2], text | ENTRY_CONSTANT));
     restore_spare(2);

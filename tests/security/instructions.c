@@ -46,6 +46,7 @@ static const char *not_emulated(void)
     X(write_dr7, "mov %rax, %db7", EMULATED_BY_XEN, "0x0f, 0x23, 0xf8")                            \
     X(rdmsr, "mov $0x174, %ecx; rdmsr", EMULATED_BY_XEN, "0xb9, 0x74, 1, 0, 0, 0x0f, 0x32")        \
     X(wrmsr, "mov $0x174, %ecx; wrmsr", EMULATED_BY_XEN, "0xb9, 0x74, 1, 0, 0, 0x0f, 0x30")        \
+    X(rdpmc, "xor %ecx, %ecx; rdpmc", ON_XEN, "0x31, 0xc9, 0x0f, 0x33")                            \
     X(invlpg, "invlpg (%rsp)", EMULATED_BY_XEN, "0x0f, 0x01, 0x3c, 0x24")                          \
     X(invd, "invd", EMULATED_BY_XEN, "0x0f, 0x08")                                                 \
     X(wbinvd, "wbinvd", EMULATED_BY_XEN, "0x0f, 0x09")                                             \
