@@ -107,7 +107,7 @@ static bool is_network(const char *word)
 static bool is_known(const char *word)
 {
     return value_of(word, "log") || value_of(word, "stack") || value_of(word, "tmpfs") ||
-           value_of(word, "clock") || /* the Parvus hypervisor's */
+           value_of(word, "console") || value_of(word, "clock") || /* the Parvus hypervisor's */
            is_device(word) || is_environment(word) || is_network(word);
 }
 

@@ -23,7 +23,6 @@ enum {
     SECONDARY_BUS = 0x19, /* bridges */
     SUBSYSTEM = 0x2c,     /* others */
     CAPABILITIES = 0x34,
-    INTERRUPT_LINE = 0x3c,
     INTERRUPT_PIN = 0x3d,
 };
 
@@ -316,14 +315,14 @@ static bool is_user(const struct pci_function *f)
 static int silence_neighbour(const struct pci_function *f, void *user)
 {
     if (pci_read8(f, INTERRUPT_PIN) && !is_user(f) &&
-        pci_read8(f, INTERRUPT_LINE) == pci_read8(user, INTERRUPT_LINE))
+        pci_read8(f, PCI_INTERRUPT_LINE) == pci_read8(user, PCI_INTERRUPT_LINE))
         pci_command(f, PCI_COMMAND_NO_INTX, 0);
     return 0;
 }
 
 int pci_intx_bind(const struct pci_function *f, event_handler_t *fn, void *arg, event_port_t *port)
 {
-    uint8_t pin = pci_read8(f, INTERRUPT_PIN), line = pci_read8(f, INTERRUPT_LINE);
+    uint8_t pin = pci_read8(f, INTERRUPT_PIN), line = pci_read8(f, PCI_INTERRUPT_LINE);
     unsigned user = 0;
 
     /* 255: connected to nothing (PCI 3.0, 6.2.4). Firmware writes the legacy IRQ, which is the

@@ -46,6 +46,7 @@ void pci_write8(const struct pci_function *f, unsigned offset, uint8_t value);
 void pci_write16(const struct pci_function *f, unsigned offset, uint16_t value);
 void pci_write32(const struct pci_function *f, unsigned offset, uint32_t value);
 
+#define PCI_INTERRUPT_LINE 0x3c /* what firmware wrote there, 8 bits */
 #define PCI_COMMAND 0x04
 #define PCI_COMMAND_PORTS 0x1
 #define PCI_COMMAND_MEMORY 0x2

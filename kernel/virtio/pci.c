@@ -304,8 +304,10 @@ static int bind(struct virtio_device *dev)
         error = pci_intx_bind(&p->function, intx, dev, &p->port);
     if (error)
         log_error("%s: neither MSI-X nor INTx can be had: error %d", dev->name, -error);
+    else if (p->has_msix)
+        log_debug("%s: MSI-X", dev->name);
     else
-        log_debug("%s: %s", dev->name, p->has_msix ? "MSI-X" : "INTx");
+        log_debug("%s: INTx, line %u", dev->name, pci_read8(&p->function, PCI_INTERRUPT_LINE));
     return error;
 }
 

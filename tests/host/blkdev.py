@@ -1,5 +1,6 @@
 """Disks (tests/blkdev/): what the guest reads is what we wrote, and the other way round."""
 import os
+import re
 import struct
 
 import hosts
@@ -59,3 +60,29 @@ disk("disk-plain", "So it is by one without indirect descriptors, with few of th
      hosts.ONE, ",indirect_desc=off,event_idx=off,queue-size=16,seg-max-adjust=on")
 disk("disk-read-only", "A read-only disk stays as it is.", hosts.ONE, drive=",read-only=on",
      tests=("blkdev_reads", "blkdev_bounds", "readonly", "file_facts", "file_paths"))
+
+
+def shared_line(host):
+    """The tests' own output goes through the other device, so that both work at the same time."""
+    test_id = "disk-shared-line"
+    folder = scratch(f"{test_id}.{host}")
+    path, console, log = (os.path.join(folder, name) for name in ("disk", "console", "log"))
+    with open(path, "wb") as file:
+        file.write(contents(range(NR_SECTORS)))
+    slot = "disable-legacy=on,vectors=0,addr=8"
+    status, text = parvus(host, app_image("blkdev"), ["blkdev"],
+                          ["--append", "console=virtio log=debug", "--qemu",
+                           f"-chardev file,path={console},id=c -drive if=none,id=d,format=raw,file={path},discard=unmap "
+                           f"-device virtio-serial-pci,{slot}.0,multifunction=on -device virtconsole,chardev=c "
+                           f"-device virtio-blk-pci,{slot}.1,drive=d"], BOOT_TIMEOUT_S, log)
+    lines = re.findall(r"^parvus: virtio-(?:console|blk) at pci \S+: INTx, line (\d+)$", text, re.MULTILINE)
+    with open(console, encoding="utf-8", errors="replace") as file:
+        results = suite_results(test_id, status, file.read().replace("\r\n", "\n"), log)
+    if len(lines) != 2 or lines[0] != lines[1]:
+        results.append(Result(test_id, FAILED, f"not two devices on one line: {lines}", log))
+    return results
+
+
+# Functions of one slot have one line: in QEMU all of them interrupt by pin A.
+register("disk-shared-line", "A disk and a console that share an interrupt line do their work at the same time.",
+         PCI, shared_line)
