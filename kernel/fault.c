@@ -21,6 +21,8 @@ struct fault_catcher {
     struct fault_catcher *outer;
 };
 
+static bool (*exception_handler)(struct trap_frame *frame);
+
 int fault_enter(uint64_t *rsp, void (*fn)(void *), void *arg);
 extern const char fault_landing[];
 
@@ -44,6 +46,11 @@ int fault_catch(void (*fn)(void *), void *arg, struct fault *out)
     int faulted = fault_enter(&catcher.rsp, fn, arg);
     self->catcher = catcher.outer;
     return faulted;
+}
+
+void fault_on_exception(bool (*fn)(struct trap_frame *frame))
+{
+    exception_handler = fn;
 }
 
 /* Lets the trap return into fault_enter instead of to what faulted. */
@@ -162,6 +169,8 @@ void kernel_trap(struct trap_frame *frame)
         recover(frame, self->catcher);
         return;
     }
+    if (exception_handler && self && (frame->rflags & RFLAGS_IF) && exception_handler(frame))
+        return;
     switch (frame->vector) {
     case TRAP_DIVIDE:
         panic_at(frame, "division by zero (or its quotient too large)");

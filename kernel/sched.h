@@ -33,6 +33,7 @@ struct thread {
     int wait_result;                 /* what the waker says */
     bool interruptible;              /* while WAITING: thread_interrupt ends it */
     bool interrupted;                /* the interrupt handler has to run */
+    bool restarts;                   /* what it said when it ran at the end of an event */
     uint32_t nr_held;                /* kernel mutexes that it has; its own */
     struct timer timer;              /* ends a wait at its deadline */
     struct fault_catcher *catcher;   /* innermost fault_catch, or NULL */
@@ -108,8 +109,6 @@ _Noreturn void thread_begin(void);
 void fpu_init(void);
 /* Calls sched_switch with the whole FPU state of the current thread kept on its stack. */
 void fpu_preserving_switch(void);
-/* The same for any function. */
-void fpu_preserving_call(void (*fn)(void));
 
 /* kernel/tls.c: bytes of one TLS block, its alignment included; builds one that ends at `end`. */
 size_t tls_bytes(void);

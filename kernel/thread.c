@@ -238,7 +238,7 @@ bool thread_serve_interrupt(void)
     struct thread *self = thread_self();
 
     if (!self->interrupted)
-        return true; /* served by the end of an event meanwhile */
+        return self->restarts; /* served by the end of an event meanwhile */
     self->interrupted = false;
     return interrupt_handler(true);
 }
@@ -246,7 +246,7 @@ bool thread_serve_interrupt(void)
 static void run_interrupt_handler(void)
 {
     pv_events_restore(true);
-    interrupt_handler(false);
+    thread_self()->restarts = interrupt_handler(false);
     pv_events_mask();
 }
 

@@ -85,6 +85,10 @@ void thread_on_interrupt(thread_interrupt_handler_t *handler);
  * what it says: whether the interrupted call shall begin anew. */
 bool thread_serve_interrupt(void);
 
+/* Calls fn with the FPU empty and keeps what it held, as an event or a fault left it. Events are
+ * masked, also when fn returns. */
+void fpu_preserving_call(void (*fn)(void));
+
 /* Where t's instance of `ours`, a thread-local variable of the calling thread, is. */
 void *thread_local_of(const struct thread *t, void *ours);
 

@@ -25,6 +25,7 @@
 #include "libc-glue/deadline.h"
 #include "libc-glue/fd.h"
 #include "libc-glue/glue.h"
+#include "libc-glue/signal.h"
 
 #define ALWAYS (POLLERR | POLLHUP)
 #define MODES (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP)
@@ -454,23 +455,29 @@ int epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms)
         wait_until(epoll, events, max, deadline_after_ms(timeout_ms)));
 }
 
-/* Signals interrupt nothing, so the masks have nothing to do. */
+static int wait_masked(int epoll, struct epoll_event *events, int max, uint64_t deadline_ns,
+                       const sigset_t *mask)
+{
+    sigset_t old = mask != NULL ? signal_begin_masked(mask) : 0;
+    int result = (int)glue_interruptible_result(wait_until(epoll, events, max, deadline_ns));
+
+    if (mask != NULL)
+        signal_end_masked(old);
+    return result;
+}
 
 int epoll_pwait(int epoll, struct epoll_event *events, int max, int timeout_ms,
                 const sigset_t *mask)
 {
-    (void)mask;
-    return epoll_wait(epoll, events, max, timeout_ms);
+    return wait_masked(epoll, events, max, deadline_after_ms(timeout_ms), mask);
 }
 
 int epoll_pwait2(int epoll, struct epoll_event *events, int max, const struct timespec *timeout,
                  const sigset_t *mask)
 {
     uint64_t deadline_ns;
-    int result = deadline_after(timeout, &deadline_ns);
+    int error = deadline_after(timeout, &deadline_ns);
 
-    (void)mask;
-    if (result == 0)
-        result = wait_until(epoll, events, max, deadline_ns);
-    return (int)glue_result(result);
+    return error != 0 ? (int)glue_result(error)
+                      : wait_masked(epoll, events, max, deadline_ns, mask);
 }

@@ -14,6 +14,7 @@
 #include "libc-glue/deadline.h"
 #include "libc-glue/fd.h"
 #include "libc-glue/glue.h"
+#include "libc-glue/signal.h"
 
 struct poll_call {
     struct semaphore woken;
@@ -121,14 +122,16 @@ int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     return (int)glue_interruptible_result(poll_until(fds, count, deadline_after_ms(timeout_ms)));
 }
 
-/* Signals interrupt nothing, so the mask has nothing to do. */
 int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
     uint64_t deadline_ns;
     int result = deadline_after(timeout, &deadline_ns);
 
-    (void)mask;
-    if (result == 0)
-        result = poll_until(fds, count, deadline_ns);
-    return (int)glue_result(result);
+    if (result != 0)
+        return (int)glue_result(result);
+    sigset_t old = mask != NULL ? signal_begin_masked(mask) : 0;
+    result = (int)glue_interruptible_result(poll_until(fds, count, deadline_ns));
+    if (mask != NULL)
+        signal_end_masked(old);
+    return result;
 }

@@ -23,7 +23,15 @@ struct pthread {
     void *arg;
     struct __pthread_cleanup *cleanup; /* innermost */
     int policy, priority;
-    unsigned long signal_mask; /* sigset_t: what is blocked; only the thread itself changes it */
+    /* libc-glue/signal.c; signal_lock */
+    unsigned long signal_mask, signal_pending; /* sigset_t: what is blocked; sent to this thread */
+    unsigned long signal_awaited;              /* by sigwait */
+    bool defers_signals;                       /* to the end of the call that it is in */
+    unsigned signals_handled;                  /* changes whenever a handler has run */
+    struct signal_stack {
+        char *low;
+        unsigned long bytes; /* 0: none */
+    } signal_stack;
     int cancel_state, cancel_type; /* zero: enabled, deferred */
     bool is_cancelled;             /* somebody asked for it */
     bool is_ending;                /* takes no signals, and is not cancelled any more */

@@ -15,6 +15,12 @@ bool (*pthread_deliver_signals)(void);
 static bool interrupted(bool in_call)
 {
     int saved_errno = errno;
+
+    if (pthread_own.defers_signals && !in_call) {
+        thread_interrupt(pthread_own.thread);
+        return true;
+    }
+    pthread_own.defers_signals = false;
     bool restart = true;
 
     if (pthread_deliver_signals != NULL)

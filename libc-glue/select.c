@@ -15,6 +15,7 @@
 #include "libc-glue/fd.h"
 #include "libc-glue/glue.h"
 #include "libc-glue/poll.h"
+#include "libc-glue/signal.h"
 
 enum { READ, WRITE, EXCEPT, SETS };
 
@@ -135,7 +136,6 @@ int select(int end, fd_set *readable, fd_set *writable, fd_set *exceptional,
     return (int)glue_interruptible_result(result);
 }
 
-/* Signals interrupt nothing, so the mask has nothing to do. */
 int pselect(int end, fd_set *readable, fd_set *writable, fd_set *exceptional,
             const struct timespec *timeout, const sigset_t *mask)
 {
@@ -144,8 +144,11 @@ int pselect(int end, fd_set *readable, fd_set *writable, fd_set *exceptional,
     uint64_t deadline_ns;
     int result = deadline_after(timeout, &deadline_ns);
 
-    (void)mask;
-    if (result == 0)
-        result = select_until(&sets, deadline_ns);
-    return (int)glue_result(result);
+    if (result != 0)
+        return (int)glue_result(result);
+    sigset_t old = mask != NULL ? signal_begin_masked(mask) : 0;
+    result = (int)glue_interruptible_result(select_until(&sets, deadline_ns));
+    if (mask != NULL)
+        signal_end_masked(old);
+    return result;
 }

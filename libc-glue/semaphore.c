@@ -45,7 +45,9 @@ static int wait_until(sem_t *sem, uint64_t deadline_ns)
 
     while (take(sem) != 0) {
         error = pthread_sleep_interruptible(&sem->__waiters, &sem->__value, 0, deadline_ns);
-        if (error == -ETIMEDOUT || (error == -EINTR && !thread_serve_interrupt()))
+        bool restarts = error == -EINTR && thread_serve_interrupt() &&
+                        deadline_ns == DEADLINE_NEVER; /* a timed wait never (Linux's signal(7)) */
+        if (error == -ETIMEDOUT || (error == -EINTR && !restarts))
             return error;
     }
     return 0;

@@ -266,15 +266,18 @@ static int accept_socket(struct socket *listener, struct sockaddr *address, sock
 int accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags)
 {
     struct socket *s;
-    int result = socket_get(fd, &s);
+    int result;
 
-    if (result == 0) {
-        if ((flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != 0)
-            result = -EINVAL;
-        else
-            result = accept_socket(s, address, bytes, flags);
-        socket_put(s);
-    }
+    do {
+        result = socket_get(fd, &s);
+        if (result == 0) {
+            if ((flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != 0)
+                result = -EINVAL;
+            else
+                result = accept_socket(s, address, bytes, flags);
+            socket_put(s);
+        }
+    } while (glue_restarts(result));
     return (int)glue_result(result);
 }
 
@@ -302,12 +305,15 @@ static int connect_socket(struct socket *s, const struct sockaddr *address, sock
 int connect(int fd, const struct sockaddr *address, socklen_t bytes)
 {
     struct socket *s;
-    int error = socket_get(fd, &s);
+    int error;
 
-    if (error == 0) {
-        error = connect_socket(s, address, bytes);
-        socket_put(s);
-    }
+    do {
+        error = socket_get(fd, &s);
+        if (error == 0) {
+            error = connect_socket(s, address, bytes);
+            socket_put(s);
+        }
+    } while (glue_restarts(error));
     return (int)glue_result(error);
 }
 

@@ -146,12 +146,15 @@ ssize_t socket_receive(struct socket *s, struct msghdr *message, int flags)
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     struct socket *s;
-    ssize_t result = socket_get(fd, &s);
+    ssize_t result;
 
-    if (result == 0) {
-        result = socket_send(s, message, flags);
-        socket_put(s);
-    }
+    do {
+        result = socket_get(fd, &s);
+        if (result == 0) {
+            result = socket_send(s, message, flags);
+            socket_put(s);
+        }
+    } while (glue_restarts(result));
     return glue_result(result);
 }
 
@@ -177,12 +180,15 @@ ssize_t send(int fd, const void *data, size_t bytes, int flags)
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
     struct socket *s;
-    ssize_t result = socket_get(fd, &s);
+    ssize_t result;
 
-    if (result == 0) {
-        result = socket_receive(s, message, flags);
-        socket_put(s);
-    }
+    do {
+        result = socket_get(fd, &s);
+        if (result == 0) {
+            result = socket_receive(s, message, flags);
+            socket_put(s);
+        }
+    } while (glue_restarts(result));
     return glue_result(result);
 }
 

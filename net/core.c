@@ -92,15 +92,25 @@ void net_unlock(void)
     mutex_unlock(&lock);
 }
 
-int net_wait(struct cond *changed, uint64_t deadline_ns)
+static int wait_by(int (*wait)(struct cond *, struct mutex *, uint64_t), struct cond *changed,
+                   uint64_t deadline_ns)
 {
     if (deliver_loopback())
         return 0;
     if (deadline_ns == 0)
         return -ETIMEDOUT;
     schedule_output();
-    return deadline_ns == NET_FOREVER ? cond_wait(changed, &lock)
-                                      : cond_timedwait(changed, &lock, deadline_ns);
+    return wait(changed, &lock, deadline_ns);
+}
+
+int net_wait(struct cond *changed, uint64_t deadline_ns)
+{
+    return wait_by(cond_timedwait, changed, deadline_ns);
+}
+
+int net_wait_interruptible(struct cond *changed, uint64_t deadline_ns)
+{
+    return wait_by(cond_wait_interruptible, changed, deadline_ns);
 }
 
 /* What there is to do; true if there was something. */

@@ -25,6 +25,7 @@ void net_unlock(void);
 /* Waits for the condition's signal, or until deadline_ns: -ETIMEDOUT (0: at once). The caller holds
  * net_lock and looks again at what it waits for after every return. */
 int net_wait(struct cond *changed, uint64_t deadline_ns);
+int net_wait_interruptible(struct cond *changed, uint64_t deadline_ns); /* also -EINTR */
 
 /* Wakes the thread, in event context. */
 void net_wake(void);

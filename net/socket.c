@@ -144,7 +144,9 @@ void net_socket_watch(struct net_socket *s, void (*fn)(void *arg, unsigned event
 
 int socket_wait(struct net_socket *s, uint64_t deadline_ns)
 {
-    return net_wait(&s->changed, deadline_ns) ? -EAGAIN : 0;
+    int error = net_wait_interruptible(&s->changed, deadline_ns);
+
+    return error && error != -EINTR ? -EAGAIN : error;
 }
 
 int socket_take_error(struct net_socket *s)

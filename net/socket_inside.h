@@ -90,7 +90,7 @@ struct net_socket *socket_new(enum net_family family, enum net_kind kind);
 void socket_free(struct net_socket *s);
 /* Recomputes the events, and tells whoever waits of new ones and of those in `happened`. */
 void socket_update(struct net_socket *s, unsigned happened);
-/* Waits for a change. 0: look again; -EAGAIN. */
+/* Waits for a change. 0: look again; -EAGAIN, -EINTR. */
 int socket_wait(struct net_socket *s, uint64_t deadline_ns);
 /* Returns the pending error (negative, or 0) and clears it. */
 int socket_take_error(struct net_socket *s);

@@ -567,8 +567,9 @@ static int stream_connect(struct net_socket *s, const ip_addr_t *ip, uint16_t po
     }
     }
     while (s->stream.state == STREAM_CONNECTING) {
-        if (socket_wait(s, deadline_ns))
-            return -EINPROGRESS;
+        int error = socket_wait(s, deadline_ns);
+        if (error)
+            return error == -EINTR ? error : -EINPROGRESS;
     }
     return s->stream.state == STREAM_CONNECTED ? 0 : socket_take_error(s);
 }
@@ -635,8 +636,9 @@ static long stream_send(struct net_socket *s, const struct net_span *spans, unsi
 
     (void)to; /* as on Linux */
     while (s->stream.state == STREAM_CONNECTING) {
-        if (socket_wait(s, deadline_ns))
-            return -EAGAIN;
+        error = socket_wait(s, deadline_ns);
+        if (error)
+            return error;
     }
     for (unsigned i = 0; i < nr_spans && !error; i++) {
         const char *data = spans[i].data;

@@ -258,11 +258,20 @@ pv_trap_\vector:
 trap_with_frame:
     save_registers
     call_with_frame kernel_trap
+.Lresume:
     orb $3, FRAME_CS(%rsp)
     orb $3, FRAME_SS(%rsp)
     testl $RFLAGS_IF, FRAME_RFLAGS(%rsp)
     jnz return_unmasked
     restore_registers
     iretq
+
+/* void pv_resume(struct trap_frame *frame): events are masked; continues there, on its stack. */
+    .globl pv_resume
+    .type pv_resume, @function
+pv_resume:
+    mov %rdi, %rsp
+    jmp .Lresume
+    .size pv_resume, . - pv_resume
 
     .section .note.GNU-stack, "", @progbits

@@ -178,6 +178,10 @@ _Noreturn void kernel_main(void);           /* on the boot stack, events masked 
 void kernel_trap(struct trap_frame *frame); /* exception, events masked; returns to frame */
 void kernel_event_exit(void);               /* after the handlers of an event, masked */
 
+/* Continues at a frame that kernel_trap got, or a copy of it. The copy is on the stack in use, with
+ * nothing of worth below it; events are masked. */
+_Noreturn void pv_resume(struct trap_frame *frame);
+
 /* The address that the last page fault on this vCPU could not reach. */
 uintptr_t pv_fault_address(void);
 
