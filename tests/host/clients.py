@@ -162,6 +162,31 @@ def check_iperf(host, folder):
         assert report and int(report[3]) > 10 and int(report[2]) < int(report[3]) / 2, output
 
 
+def check_segments(network, address, mss, receive_buffer, most):
+    """The largest packets that the device cuts for a peer are cut to `most`, at least some."""
+    text = network.output("python3", os.path.join(os.path.dirname(__file__), "echo_peer.py"), network.tap,
+                          address, str(mss), str(receive_buffer))
+    size, count = map(int, text.split())
+    assert size == most and count > 0, f"{count} packets are cut, to {size} bytes at most, not {most}"
+
+
+@test("client-segments", "The device cuts TCP's packets as the peer asks for: small ones, jumbo frames, small windows.", ONE)
+def check_cut(host, folder):
+    with Network() as network, network.guest(host, "echo", folder) as guest:
+        guest.wait_for("^echo: TCP and UDP port 7")
+        # A multiple of 8 (net/stream.c).
+        check_segments(network, Network.GUEST, 0, 0, 1456)
+        check_segments(network, Network.GUEST6, 0, 0, 1440)
+        check_segments(network, Network.GUEST, 536, 0, 536)
+        check_segments(network, Network.GUEST, 536, 6000, 536)
+    with Network() as network:
+        network.ip("link", "set", network.tap, "mtu", "9000")
+        jumbo = ["--qemu", "-global virtio-net-device.host_mtu=9000"]
+        with network.guest(host, "echo", folder, options=jumbo) as guest:
+            guest.wait_for("^echo: TCP and UDP port 7")
+            check_segments(network, Network.GUEST, 0, 0, 8960)
+
+
 @test("client-intx", "Without MSI-X, by the interrupt line, wrk and ping get their answers.", ["tcg-q35", "xen-dom0"])
 def check_intx(host, folder):
     with Network() as network, httpd(network, host, folder,
