@@ -50,8 +50,9 @@ static bool make(unsigned year, const char *month, unsigned day, unsigned hour, 
         if (memcmp(month, months[i], 3) == 0) {
             *out =
                 days_of(year, i + 1, (int)day) * DAY_SECONDS + hour * 3600 + minute * 60 + second;
-            return year >= 1970 && day >= 1 && day <= 31 && hour < 24 && minute < 60 &&
-                   second <= 60;
+            /* scanf's %u takes a sign: that makes a number too large. */
+            return year >= 1970 && year <= 9999 && day >= 1 && day <= 31 && hour < 24 &&
+                   minute < 60 && second <= 60;
         }
     }
     return false;

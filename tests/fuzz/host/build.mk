@@ -7,15 +7,20 @@ FUZZ := tests/fuzz/host
 # What is shared: log, formatting; the hypervisor's side of the boot code; lwIP with the sanitizers.
 FUZZ_LOG := kernel/log.c kernel/format.c $(FUZZ)/console_support.c
 FUZZ_BOOT := $(FUZZ)/boot_support.c
+FUZZ_MACHINE := $(FUZZ)/machine_support.c $(FUZZ_LOG)
 
 FUZZ_acpi := $(FUZZ_BOOT)
 FUZZ_archive := kernel/archive.c kernel/tar.c kernel/cpio.c
 FUZZ_boot := $(FUZZ_BOOT) $(wildcard boot/*.c)
 FUZZ_cmdline := kernel/cmdline.c $(FUZZ_LOG)
 FUZZ_elf := $(FUZZ_BOOT) pv/hypervisor/elf.c
+FUZZ_pci := kernel/pci.c kernel/virtio/pci.c kernel/virtio/vq.c kernel/virtio/virtio.c kernel/virtio/net.c \
+    $(FUZZ)/no_drivers.c $(FUZZ_MACHINE)
+FUZZ_virtio_net := kernel/virtio/vq.c kernel/virtio/virtio.c kernel/virtio/net.c $(FUZZ)/no_drivers.c \
+    $(FUZZ_MACHINE)
 FUZZ_request := apps/httpd/request.c apps/httpd/http_date.c
 
-FUZZERS := $(patsubst FUZZ_%,%,$(filter-out FUZZ_LOG FUZZ_BOOT,$(filter FUZZ_%,$(.VARIABLES))))
+FUZZERS := $(patsubst FUZZ_%,%,$(filter-out FUZZ_LOG FUZZ_BOOT FUZZ_MACHINE,$(filter FUZZ_%,$(.VARIABLES))))
 
 # On x86 nothing has to be aligned, and what is read here lies anywhere.
 FUZZ_FLAGS = -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=alignment \

@@ -129,6 +129,23 @@ def tar(kind):
 CPIO = (member(1, "d", 0o040755, b"") + member(2, "d/a", 0o100644, b"alpha")
         + member(3, "link", 0o120777, b"d/a") + member(0, "TRAILER!!!", 0, b""))
 
+# --- pci: configuration space, the BARs' masks, then what is in the parts of the device's memory ----
+
+def virtio_function():
+    header = struct.pack("<HHHHIBBBB", 0x1af4, 0x1041, 0, 0x10, 0x02000001, 0, 0, 0, 0)
+    header += struct.pack("<6I", 0xfe000000, 0, 0, 0, 0xfd00000c, 0) + struct.pack("<IHHIB", 0, 0x1af4, 1, 0, 0x40)
+    config = header.ljust(0x3c, b"\0") + b"\x0b\1\0\0"
+    at = 0x40
+    for kind, offset, length in ((1, 0, 0x1000), (3, 0x1000, 0x1000), (4, 0x2000, 0x1000), (2, 0x3000, 0x1000)):
+        after = at + 20
+        config += struct.pack("<BBBBB3xIII", 9, after, 20, kind, 4, offset, length, 4)
+        at = after
+    config += struct.pack("<BBHII", 0x11, 0, 2, 1, 0x801)
+    masks = struct.pack("<6I", 0xfffff000, 0, 0, 0, 0xffffc00c, 0xffffffff)
+    common = struct.pack("<IIIIHHBBHHHHH", 0, 0xffffffff, 0, 0, 0, 2, 0, 0, 0, 256, 0, 0, 0).ljust(128, b"\0")
+    return config.ljust(256, b"\0") + masks + common
+
+
 SEEDS = {
     "acpi": {"rsdt": acpi(False), "xsdt": acpi(True)},
     "archive": {"ustar": tar(tarfile.USTAR_FORMAT), "pax": tar(tarfile.PAX_FORMAT),
@@ -146,5 +163,13 @@ SEEDS = {
                     "If-None-Match: \"a\", W/\"b\"\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"),
         "post": text("POST http://h/x HTTP/1.1\r\nhost:h\r\ncontent-length: 5, 5\r\nexpect: 100-continue\r\n\r\nhello"),
         "old": text("\r\nHEAD / HTTP/1.0\nIf-Unmodified-Since: Sunday, 06-Nov-94 08:49:37 GMT\n\n"),
+        "year-with-sign": text("GET / HTTP/1.0\r\nIf-Modified-Since: Sun, 08 Feb -99408:49:37 GMT\r\n\r\n"),
         "options": text("OPTIONS * HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
+    # Features (5 bytes), the queues' sizes (2 bytes each), then steps of the device (0x80 and up) and the stack.
+    "virtio_net": {
+        name: struct.pack("<IBHH", features, 1, 256, 256) + bytes(8)
+        + b"\x8a\x03\x40\x00\x0c" + bytes(10) + b"\x01\x00" + b"\x06\x40" * 3
+        + b"\x00\x02\x40\x40\x00\x00\x01\x8b\x01\x06\x40" * 4 + b"\x80\x01\x00\x00\x00\x10\x00\x00\x00\x07\x40"
+        for name, features in (("plain", 0), ("all", 0x30018dab))},
+    "pci": {"virtio": virtio_function(), "bridge": virtio_function()[:14] + b"\1" + virtio_function()[15:]},
 }
