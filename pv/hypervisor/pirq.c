@@ -7,10 +7,13 @@
 #include "pv/hypervisor/ioapic.h"
 #include "pv/hypervisor/msi.h"
 #include "pv/hypervisor/offsets.h"
+#include "pv/hypervisor/print.h"
 #include "boot/layout.h"
 
 #define NR_PIRQ_VECTORS (NR_VECTORS - VECTOR_PIRQ)
 #define NR_ISA_IRQS 16
+/* No device has so much to say before the guest has looked once. */
+#define STORM_INTERRUPTS 10000
 
 struct pirq {
     enum { PIRQ_NONE, PIRQ_EDGE, PIRQ_LEVEL, PIRQ_MESSAGE } kind;
@@ -18,6 +21,7 @@ struct pirq {
     uint8_t is_set_up;     /* setup_gsi gave `entry` its trigger */
     uint8_t waits_for_eoi; /* level: masked since its last interrupt */
     uint16_t port;         /* 0: not bound */
+    uint32_t unseen;       /* interrupts since the guest last took the event */
     uint32_t entry;        /* of the I/O APIC: vector, trigger, polarity */
     struct msi_source message;
 };
@@ -230,6 +234,7 @@ int pirq_bind(uint32_t pirq, unsigned int port)
         return -EEXIST;
     p->port = (uint16_t)port;
     p->waits_for_eoi = 0;
+    p->unseen = 0;
     unmask(p);
     return 0;
 }
@@ -278,6 +283,22 @@ int pirq_set_eoi_map(mfn_t frame)
 }
 
 /*
+ * Edges and messages are not masked while the guest serves them, so a device that never stops could
+ * keep it from running at all.
+ */
+static void stop_storm(struct pirq *p)
+{
+    p->unseen = event_is_pending(p->port) ? p->unseen + 1 : 0;
+    if (p->unseen != STORM_INTERRUPTS)
+        return;
+    mask(p);
+    print(
+        "parvus: interrupt %u came %u times while the guest had no time for it: masked until it is "
+        "bound again\n",
+        number_of(p), STORM_INTERRUPTS);
+}
+
+/*
  * An interrupt without a pirq is one that came before its source was masked; without a port it
  * would be level-triggered, and stays masked.
  */
@@ -290,6 +311,9 @@ void pirq_interrupt(unsigned int vector)
         p->waits_for_eoi = 1;
     }
     apic_eoi();
-    if (p && p->port)
+    if (p && p->port) {
+        if (p->kind != PIRQ_LEVEL)
+            stop_storm(p);
         event_send_port(p->port);
+    }
 }

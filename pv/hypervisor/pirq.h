@@ -5,7 +5,9 @@
  *
  * A mapped pirq is masked at its source until it is bound to an event port. Edge-triggered lines
  * and messages are sent on as they come. A level-triggered line is masked at each interrupt, until
- * the guest ends it (PHYSDEVOP_eoi): so one that nobody serves interrupts once. Ring 0.
+ * the guest ends it (PHYSDEVOP_eoi): so one that nobody serves interrupts once. An edge or a
+ * message that comes thousands of times before the guest has taken its event is masked until it is
+ * bound again. Ring 0.
  */
 #ifndef HYPERVISOR_PIRQ_H
 #define HYPERVISOR_PIRQ_H

@@ -100,6 +100,49 @@ TEST_WHERE(irq_rebind, "A line can be bound and unbound any number of times.", n
     CHECK_EQ(spurious, 0);
 }
 
+static const char *needs_com2_on_parvus(void)
+{
+    const char *missing = needs_parvus();
+
+    return missing ? missing : needs_com2();
+}
+
+TEST_WHERE(irq_storm, "A device that never stops interrupting is stopped; bound again, it serves.",
+           needs_com2_on_parvus)
+{
+    unsigned spurious = 0;
+    struct device_events events = {.served = uart_served, .device = &spurious};
+    event_port_t port;
+
+    uart_write(UART_INTERRUPTS, 0);
+    uart_write(UART_MODEM, MODEM_OUT2);
+    REQUIRE_OK(pv_irq_bind_gsi(COM2_GSI, PV_IRQ_EDGE, device_event, &events, &port));
+    for (unsigned storm = 0; storm < 2; storm++) {
+        unsigned count = storm ? 11000 : 9000;
+        bool unmask = pv_events_mask();
+
+        for (unsigned i = 0; i < count; i++) {
+            uart_write(UART_INTERRUPTS, 0);
+            uart_write(UART_INTERRUPTS, INTERRUPT_EMPTY);
+        }
+        pv_events_restore(unmask);
+        device_wait(&events);
+        CHECK_EQ(events.count, storm + 1);
+    }
+    uart_write(UART_INTERRUPTS, 0);
+    uart_write(UART_INTERRUPTS, INTERRUPT_EMPTY);
+    device_settle();
+    CHECK_EQ(events.count, 2);
+    CHECK_OK(pv_irq_unbind(port));
+    uart_write(UART_INTERRUPTS, 0);
+    REQUIRE_OK(pv_irq_bind_gsi(COM2_GSI, PV_IRQ_EDGE, device_event, &events, &port));
+    uart_write(UART_INTERRUPTS, INTERRUPT_EMPTY);
+    device_wait(&events);
+    CHECK_EQ(events.count, 3);
+    uart_write(UART_INTERRUPTS, 0);
+    CHECK_OK(pv_irq_unbind(port));
+}
+
 /* --- Level-triggered lines, MSI, DMA: edu (QEMU, docs/specs/edu) ---------------------------- */
 
 #define EDU_VENDOR 0x1234
