@@ -451,9 +451,11 @@ static void heap_overrun_into_last(void)
 /* What a block that is free holds leads malloc to the others. */
 static void heap_free_list(void)
 {
-    void **volatile block = malloc(1000), *volatile other = malloc(1000);
+    void *volatile other = malloc(1000); /* not to be one with what was free before */
+    void *volatile *volatile block = malloc(1000);
 
-    free(block);
+    other = malloc(1000);
+    free((void *)(uintptr_t)block);
     block[0] = block[1] = other;
     block = malloc(1000);
     block = malloc(1000);
