@@ -89,7 +89,7 @@ COMMON_FLAGS = -std=gnu17 -O2 -g -Wall -Wextra -Werror -nostdinc -isystem $(GCC_
 # protector's canary is kernel/canary.c's.
 GUEST_FLAGS = $(COMMON_FLAGS) -isystem libc-glue/include -isystem $(DEPS)/newlib/include \
     -isystem $(DEPS)/xen/include \
-    -fno-pie -no-pie -ftls-model=local-exec -fstack-clash-protection \
+    -fPIE -ftls-model=local-exec -fstack-clash-protection \
     -fstack-protector-strong -mstack-protector-guard=global \
     -U__linux__ -U__linux -Ulinux -U__gnu_linux__ -U__unix__ -Uunix -U__unix
 
@@ -110,7 +110,8 @@ FLAGS_hypervisor = $(COMMON_FLAGS) -fno-stack-protector -isystem $(DEPS)/xen/inc
 
 LINK_COMMON = -nostdlib -static --gc-sections --build-id=none --fatal-warnings \
     -z noexecstack -z norelro -z max-page-size=4096
-LINK_GUEST = $(LINK_COMMON)
+# Moved to a random address as it starts: addresses are relocated in data only.
+LINK_GUEST = $(LINK_COMMON) -pie --no-dynamic-linker -z text -z pack-relative-relocs
 LINK_HYPERVISOR = $(LINK_COMMON) -no-pie
 
 # Our own code is compiled for size, except for these, which run on every hypercall, event, lock and

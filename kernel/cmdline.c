@@ -108,7 +108,8 @@ static bool is_known(const char *word)
 {
     return value_of(word, "log") || value_of(word, "stack") || value_of(word, "tmpfs") ||
            value_of(word, "console") || value_of(word, "clock") || /* the Parvus hypervisor's */
-           is_device(word) || is_environment(word) || is_network(word);
+           is_device(word) || is_environment(word) || is_network(word) ||
+           strcmp(word, "noaslr") == 0; /* pv/relocate.c's */
 }
 
 static void apply_log_level(void)

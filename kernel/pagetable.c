@@ -3,10 +3,11 @@
  *
  * Callers: kernel/vm.c, kernel/heap.c, kernel/page.c, with vm_lock held, which protects everything
  * here. Ring 3. Levels: a root (L4) and one L3 made at boot; L2 tables map 1 GiB each, L1 tables
- * 2 MiB each. All addresses in use are below 512 GiB, hence one L3.
+ * 2 MiB each. All addresses in use are in the 512 GiB around the image, hence one L3.
  *
  * The records lie in an area of their own, of which only the pages in use are mapped:
- *   tables   one struct table for every 2 MiB of addresses (a page of them for every GiB)
+ *   tables   one struct table for every 2 MiB of addresses from `origin` on (a page of them for
+ *            every GiB)
  *   regions  structs of kernel/vm.c
  *   freed    kernel/page.c's stack of free frames
  *   pages    one pfn for every page of addresses (a page of them for every 4 MiB)
@@ -34,14 +35,14 @@ struct table {
 };
 
 static pfn_t root_l3;
-static struct {
-    uint32_t pfn : 31;        /* of the L2 table; 0: there is none */
-    uint32_t has_records : 1; /* the page of `tables` for its addresses is mapped */
-} directories[ENTRIES];
+static uint32_t directories[ENTRIES]; /* by L3 entry: pfn of the L2 table; 0: there is none */
+
+static uintptr_t origin;          /* records begin with this address, a little below the image */
+static bool has_records[ENTRIES]; /* by (address - origin) / DIRECTORY_BYTES: of `tables` */
 
 static uintptr_t area_start, area_regions, area_freed, area_end;
-static struct table *tables; /* by address / TABLE_BYTES */
-static uint32_t *pages;      /* by address / PAGE_SIZE; 0: not backed */
+static struct table *tables; /* by (address - origin) / TABLE_BYTES */
+static uint32_t *pages;      /* by (address - origin) / PAGE_SIZE; 0: not backed */
 
 #define DEVICE_PAGE UINT32_MAX /* in `pages`: mapped, but no frame of ours */
 static uint32_t record_tables[RECORD_TABLES];
@@ -91,7 +92,7 @@ static int ensure_directory(uintptr_t va)
     uint32_t pfn;
     pfn_t at_boot;
 
-    if (directories[va / DIRECTORY_BYTES].pfn)
+    if (directories[index_at(va, 3)])
         return 0;
     if (pv_boot_table((vaddr_t){va}, 2, &at_boot)) {
         pfn = (uint32_t)at_boot.n;
@@ -100,13 +101,13 @@ static int ensure_directory(uintptr_t va)
         if (error)
             return error;
     }
-    directories[va / DIRECTORY_BYTES].pfn = pfn;
+    directories[index_at(va, 3)] = pfn;
     return 0;
 }
 
 static pfn_t directory_of(uintptr_t va)
 {
-    return (pfn_t){directories[va / DIRECTORY_BYTES].pfn};
+    return (pfn_t){directories[index_at(va, 3)]};
 }
 
 int pagetable_map_record(uintptr_t page, const pfn_t *frame)
@@ -138,19 +139,21 @@ static int ensure_table(uintptr_t va, struct table **out)
     int error = ensure_directory(va);
     pfn_t at_boot;
 
-    if (!error && !directories[va / DIRECTORY_BYTES].has_records) {
-        error = pagetable_map_record((uintptr_t)&tables[va / DIRECTORY_BYTES * ENTRIES], NULL);
-        directories[va / DIRECTORY_BYTES].has_records = !error;
+    if (!error && !has_records[(va - origin) / DIRECTORY_BYTES]) {
+        error = pagetable_map_record((uintptr_t)&tables[(va - origin) / DIRECTORY_BYTES * ENTRIES],
+                                     NULL);
+        has_records[(va - origin) / DIRECTORY_BYTES] = !error;
     }
     if (error)
         return error;
 
-    struct table *t = &tables[va / TABLE_BYTES];
+    struct table *t = &tables[(va - origin) / TABLE_BYTES];
     if (!t->has_records) {
         /* One page records two neighbouring tables. */
-        struct table *pair = &tables[va / TABLE_BYTES & ~1ul];
+        struct table *pair = &tables[(va - origin) / TABLE_BYTES & ~1ul];
 
-        error = pagetable_map_record((uintptr_t)&pages[va / TABLE_BYTES / 2 * 2 * ENTRIES], NULL);
+        error = pagetable_map_record(
+            (uintptr_t)&pages[(va - origin) / TABLE_BYTES / 2 * 2 * ENTRIES], NULL);
         if (error)
             return error;
         pair[0].has_records = pair[1].has_records = true;
@@ -168,9 +171,9 @@ static int ensure_table(uintptr_t va, struct table **out)
 /* The recorded table of va, or NULL if nothing was ever mapped around there. */
 static struct table *find_table(uintptr_t va)
 {
-    if (!directories[va / DIRECTORY_BYTES].has_records)
+    if (!has_records[(va - origin) / DIRECTORY_BYTES])
         return NULL;
-    struct table *t = &tables[va / TABLE_BYTES];
+    struct table *t = &tables[(va - origin) / TABLE_BYTES];
     return t->pfn && t->has_records ? t : NULL;
 }
 
@@ -193,7 +196,7 @@ static int map_in_table(struct table *t, uintptr_t start, uintptr_t end, uint64_
 
         if (error)
             return error;
-        pages[va / PAGE_SIZE] = (uint32_t)pfn.n;
+        pages[(va - origin) / PAGE_SIZE] = (uint32_t)pfn.n;
         t->live++;
         pv_mmu_set(slot, leaf((uint32_t)pfn.n, flags));
     }
@@ -229,7 +232,7 @@ int pagetable_map_device(uintptr_t start, uintptr_t end, mfn_t frame)
 
         error = ensure_table(va, &t);
         if (!error) {
-            pages[va / PAGE_SIZE] = DEVICE_PAGE;
+            pages[(va - origin) / PAGE_SIZE] = DEVICE_PAGE;
             t->live++;
             pv_mmu_set(pv_mmu_slot((pfn_t){t->pfn}, index_at(va, 1)), entry);
         }
@@ -249,7 +252,7 @@ pfn_t pagetable_frame(uintptr_t va)
 
     if (va < page_padding_limit)
         return (pfn_t){(va - (uintptr_t)image_start) / PAGE_SIZE};
-    return (pfn_t){pages[va / PAGE_SIZE]};
+    return (pfn_t){pages[(va - origin) / PAGE_SIZE]};
 }
 
 /* Rewrites the entries of all backed pages of a range; a device's stay as they are or go. */
@@ -258,7 +261,7 @@ static void set_in_table(const struct table *t, uintptr_t start, uintptr_t end, 
     maddr_t slot = pv_mmu_slot((pfn_t){t->pfn}, index_at(start, 1));
 
     for (uintptr_t va = start; va < end; va += PAGE_SIZE, slot.n += sizeof(uint64_t)) {
-        uint32_t pfn = pages[va / PAGE_SIZE];
+        uint32_t pfn = pages[(va - origin) / PAGE_SIZE];
 
         if (pfn && (pfn != DEVICE_PAGE || !flags)) {
             pv_mmu_set(slot, leaf(pfn, flags));
@@ -270,7 +273,7 @@ static void set_in_table(const struct table *t, uintptr_t start, uintptr_t end, 
 static void free_in_table(struct table *t, uintptr_t start, uintptr_t end)
 {
     for (uintptr_t va = start; va < end; va += PAGE_SIZE) {
-        uint32_t *pfn = &pages[va / PAGE_SIZE];
+        uint32_t *pfn = &pages[(va - origin) / PAGE_SIZE];
 
         if (*pfn) {
             if (*pfn != DEVICE_PAGE)
@@ -354,12 +357,13 @@ int pagetable_init(uintptr_t start, uintptr_t limit, uintptr_t *end)
 
     if (region_bytes > MAX_REGION_AREA_BYTES)
         region_bytes = MAX_REGION_AREA_BYTES;
+    origin = (uintptr_t)pv_boot_address((pfn_t){0}) - 2 * TABLE_BYTES;
     area_start = (start + TABLE_BYTES - 1) & -TABLE_BYTES;
     tables = (struct table *)area_start;
-    area_regions = area_start + page_up(limit / TABLE_BYTES * sizeof(*tables));
+    area_regions = area_start + page_up((limit - origin) / TABLE_BYTES * sizeof(*tables));
     area_freed = area_regions + page_up(region_bytes);
     pages = (uint32_t *)(area_freed + page_up(pv_boot.max_pages * sizeof(*pages)));
-    area_end = (uintptr_t)pages + page_up(limit / PAGE_SIZE * sizeof(*pages));
+    area_end = (uintptr_t)pages + page_up((limit - origin) / PAGE_SIZE * sizeof(*pages));
     *end = (area_end + TABLE_BYTES - 1) & -TABLE_BYTES;
     if (*end - area_start > RECORD_TABLES * TABLE_BYTES || *end >= limit)
         return -ENOMEM;

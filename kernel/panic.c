@@ -69,18 +69,28 @@ static uintptr_t next_frame(uintptr_t *rbp, uintptr_t *above)
     return is_text(frame[1]) ? frame[1] - 1 : 0;
 }
 
+/* Addresses as they were linked, which a debugger and the host's tool know. */
+static uintptr_t as_linked(uintptr_t address)
+{
+    return is_text(address) ? address - pv_image_slide : address;
+}
+
 static void print_backtrace(uintptr_t rip, uintptr_t rbp)
 {
     uintptr_t from = rbp, above = 0, address;
     int total = 1, n = 1;
 
+    if (pv_image_slide)
+        print("  image 0x%lx above where it was linked; below, addresses as linked\n",
+              pv_image_slide);
+
     while (next_frame(&from, &above))
         total++;
-    print("  #0 0x%lx\n", rip);
+    print("  #0 0x%lx\n", as_linked(rip));
     above = 0;
     for (; (address = next_frame(&rbp, &above)) != 0; n++) {
         if (n < FIRST_FRAMES || n >= total - LAST_FRAMES)
-            print("  #%d 0x%lx\n", n, address);
+            print("  #%d 0x%lx\n", n, as_linked(address));
         else if (n == FIRST_FRAMES)
             print("  ... %d frames more ...\n", total - LAST_FRAMES - FIRST_FRAMES);
     }

@@ -1,6 +1,7 @@
 /*
- * The end of a guest that cannot go on: message, registers, backtrace (`  #N 0xADDR`, symbolised by
- * the host tool), then a crash reported to the hypervisor. Safe from anywhere, also from itself.
+ * The end of a guest that cannot go on: message, registers, backtrace (`  #N 0xADDR`, as linked,
+ * symbolised by the host tool), then a crash reported to the hypervisor. Safe from anywhere, also
+ * from itself.
  */
 #ifndef KERNEL_PANIC_H
 #define KERNEL_PANIC_H

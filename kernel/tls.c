@@ -11,8 +11,11 @@
 #include "kernel/fault.h"
 #include "kernel/sched.h"
 
-/* kernel/guest.lds; the sizes are absolute symbols. */
-extern const char image_tls_start[], image_tls_data_bytes[], image_tls_bytes[], image_tls_align[];
+/* kernel/guest.lds: the template, and the sizes of its parts. */
+extern const char image_tls_start[];
+extern const struct tls_sizes {
+    size_t data_bytes, bytes, align;
+} image_tls_sizes;
 
 #define TCB_BYTES 64 /* self pointer; %fs:0x28 is the stack protector's canary */
 #define TCB_ALIGN 16
@@ -21,20 +24,20 @@ static bool has_wrfsbase;
 
 static size_t alignment(void)
 {
-    size_t align = (size_t)image_tls_align;
+    size_t align = image_tls_sizes.align;
 
     return align > TCB_ALIGN ? align : TCB_ALIGN;
 }
 
 size_t tls_bytes(void)
 {
-    return (size_t)image_tls_bytes + TCB_BYTES + 2 * alignment();
+    return image_tls_sizes.bytes + TCB_BYTES + 2 * alignment();
 }
 
 uintptr_t tls_build(uintptr_t end)
 {
-    size_t align = (size_t)image_tls_align;
-    size_t data_bytes = (size_t)image_tls_data_bytes, bytes = (size_t)image_tls_bytes;
+    size_t align = image_tls_sizes.align;
+    size_t data_bytes = image_tls_sizes.data_bytes, bytes = image_tls_sizes.bytes;
     uintptr_t base = (end - TCB_BYTES) & -alignment();
     /* The linker counts offsets from the end of the template, rounded up to its alignment. */
     char *block = (char *)(base - ((bytes + align - 1) & -align));

@@ -19,7 +19,7 @@
 #include "kernel/vm_lock.h"
 
 #define TABLE_BYTES (512 * PAGE_SIZE)
-#define ADDRESS_LIMIT (1ul << 39) /* kernel/pagetable.c: one L3 table */
+#define L3_BYTES (1ul << 39) /* kernel/pagetable.c: one L3 table */
 #define HEAP_MAX_BYTES (1ul << 37)
 #define PROTECTIONS (VM_READ | VM_WRITE | VM_EXEC)
 
@@ -43,7 +43,8 @@ static struct tree regions; /* by start */
 static bool sealed;         /* never again false */
 
 /* kernel/guest.lds */
-extern const char image_start[], image_text_start[], image_data_start[], image_end[];
+extern const char image_start[], image_relro_start[], image_text_start[], image_data_start[],
+    image_end[];
 
 /* --- Region structs ------------------------------------------------------------------------- */
 
@@ -439,12 +440,16 @@ int vm_init(void)
     heap_init(heap_limit);
     /* Addresses are cheap: several times the memory, for gaps, guards and fragmentation. */
     area_end = heap_limit + 4 * memory_bytes + (64ul << 20);
-    if (area_end > ADDRESS_LIMIT)
-        area_end = ADDRESS_LIMIT;
+    uintptr_t limit = ((uintptr_t)image_start & -L3_BYTES) + L3_BYTES;
+    if (area_end > limit)
+        area_end = limit;
     area_end &= -TABLE_BYTES;
     int error = pagetable_init(heap_limit, area_end, &area_start);
     search_from = area_start;
     if (!error && !pv_boot.wx_enforced)
         error = protect_image();
+    else if (!error)
+        error = pagetable_protect_boot((uintptr_t)image_relro_start, (uintptr_t)image_text_start,
+                                       VM_READ);
     return error;
 }

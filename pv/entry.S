@@ -21,12 +21,9 @@
 
 #include "pv/abi.h"
 
-/* kernel/guest.lds places the image accordingly: p_paddr = p_vaddr - VIRT_BASE. */
-#define VIRT_BASE 0x400000
-
 /* struct vcpu_info of vCPU 0 in struct shared_info (xen.h). */
-#define UPCALL_PENDING pv_shared_page + 0
-#define UPCALL_MASK pv_shared_page + 1
+#define UPCALL_PENDING pv_shared_page + 0(%rip)
+#define UPCALL_MASK pv_shared_page + 1(%rip)
 
 /* struct trap_frame (pv/pv.h), as far as needed. */
 #define FRAME_RIP 136
@@ -37,7 +34,7 @@
 #define TRAP_EVENT 32
 #define TRAP_FAILSAFE 33
 
-/* --- ELF notes (elfnote.h) ------------------------------------------------------------------ */
+/* --- ELF notes (elfnote.h); those that hold addresses are in kernel/guest.lds --------------- */
 
 .macro note name, type, desc:vararg
     .balign 4
@@ -49,9 +46,6 @@
 .endm
 
     .section .note.parvus, "a", @note
-    note Xen, XEN_ELFNOTE_ENTRY, .quad pv_entry
-    note Xen, XEN_ELFNOTE_HYPERCALL_PAGE, .quad hypercall_page
-    note Xen, XEN_ELFNOTE_VIRT_BASE, .quad VIRT_BASE
     note Xen, XEN_ELFNOTE_PADDR_OFFSET, .quad 0
     note Xen, XEN_ELFNOTE_XEN_VERSION, .asciz "xen-3.0"
     note Xen, XEN_ELFNOTE_GUEST_OS, .asciz "Parvus"
@@ -91,10 +85,17 @@ pv_boot_stack_top:
     .type pv_entry, @function
 pv_entry:
     cld
-    mov $pv_boot_stack_top, %esp
+    lea pv_boot_stack_top(%rip), %rsp
     xor %ebp, %ebp
+    mov %rsi, %rbx
     mov %rsi, %rdi
-    call pv_start
+    call pv_relocate
+    add %rax, %rsp
+    lea (%rbx, %rax), %rdi
+    lea 1f(%rip), %rcx
+    add %rax, %rcx
+    jmp *%rcx
+1:  call pv_start               /* at the new address */
     ud2
     .size pv_entry, . - pv_entry
 
@@ -158,14 +159,19 @@ pv_entry:
     .globl pv_event_entry
     .type pv_event_entry, @function
 pv_event_entry:
+    lea event_return_begin(%rip), %rcx
+    cmp %rcx, 16(%rsp)          /* rip, behind rcx and r11 */
+    jb 1f
+    lea event_return_end(%rip), %rcx
+    cmp %rcx, 16(%rsp)
+    jae 1f
     pop %rcx
     pop %r11
-    cmpq $event_return_begin, (%rsp)
-    jb 1f
-    cmpq $event_return_end, (%rsp)
-    jae 1f
     mov 24(%rsp), %rsp          /* inside the window: continue with the outer frame */
-1:  push $0
+    jmp 2f
+1:  pop %rcx
+    pop %r11
+2:  push $0
     push $TRAP_EVENT
 event_with_frame:
     save_registers

@@ -9,7 +9,7 @@
 
 #define TABLE_ENTRIES 512
 
-extern char image_start[]; /* kernel/guest.lds: VIRT_BASE, where pfn 0 is mapped */
+extern char image_start[]; /* kernel/guest.lds: where pfn 0 is mapped */
 
 const uint64_t *pv_frame_list; /* mfn by pfn: pv_mfn in pv/pv.h */
 
@@ -87,14 +87,19 @@ static uint64_t max(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-void pv_memory_init(const struct start_info *si)
+void pv_memory_find_tables(const struct start_info *si)
 {
-    extern char image_end[];
-
     pv_frame_list = (const uint64_t *)si->mfn_list;
     root_table = (const uint64_t *)si->pt_base;
     tables_start = boot_pfn(root_table);
     tables_count = si->nr_pt_frames;
+}
+
+void pv_memory_init(const struct start_info *si)
+{
+    extern char image_end[];
+
+    pv_memory_find_tables(si);
 
     /* The boot elements come in a fixed order, but one of them may be missing: take the last. The
      * boot stack is one page behind the tables; we left it already. */

@@ -54,6 +54,9 @@ struct pv_boot {
 };
 extern struct pv_boot pv_boot;
 
+/* The distance of the image from where it was linked (pv/relocate.c). */
+extern uintptr_t pv_image_slide;
+
 /* Where the bootstrap page tables map a frame; valid below pv_boot.mapped_end. */
 void *pv_boot_address(pfn_t pfn);
 
@@ -173,7 +176,8 @@ struct trap_frame {
 #define RFLAGS_IF 0x200ull /* in a saved frame: events were unmasked */
 
 /* Supplied by the kernel. */
-void kernel_protect_stacks(void);           /* first of all: sets the stack protector's canary */
+uint64_t entropy_early(void);               /* a random number, from the first instruction on */
+void kernel_protect_stacks(void);           /* sets the stack protector's canary */
 _Noreturn void kernel_main(void);           /* on the boot stack, events masked */
 void kernel_trap(struct trap_frame *frame); /* exception, events masked; returns to frame */
 void kernel_event_exit(void);               /* after the handlers of an event, masked */

@@ -21,6 +21,12 @@ static inline struct vcpu_info *pv_vcpu(void)
 
 /* Steps of boot, called by pv/start.c in this order; all on the boot stack, events masked. */
 void pv_traps_init(void);
+void pv_memory_find_tables(const struct start_info *si); /* before pv_boot_table */
 void pv_memory_init(const struct start_info *si);
+
+/* Moves the image by what it returns, and corrects *si; the caller goes on at its new address,
+ * where the second one (0 or Xen's error) takes the old addresses away. */
+uintptr_t pv_relocate(struct start_info *si);
+int pv_relocate_finish(const struct start_info *si);
 
 #endif

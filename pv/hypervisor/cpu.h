@@ -127,6 +127,11 @@ static inline uint64_t cpu_rdtsc(void)
     return low | (uint64_t)high << 32;
 }
 
+static inline void cpu_clear_cr2(void)
+{
+    __asm__ volatile("mov %0, %%cr2" ::"r"(0ul));
+}
+
 static inline uint64_t cpu_read_cr2(void)
 {
     uint64_t value;

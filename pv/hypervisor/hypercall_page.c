@@ -12,6 +12,7 @@
 #include "pv/hypervisor/entry.h"
 #include "pv/hypervisor/frame.h"
 #include "pv/hypervisor/guest_memory.h"
+#include "pv/hypervisor/pagetable.h"
 
 #define STUB_BYTES 32
 
@@ -92,13 +93,38 @@ void hypercall_page_fill(mfn_t page, uint64_t virtual)
     write_page(&by_syscall, &iret_by_syscall);
 }
 
+/* Whether an address lies in the page; from then on the page is known to be there. */
+static int find_page(uint64_t address)
+{
+    if (!page_bytes)
+        return 0;
+    if (address - page_virtual < PAGE_BYTES)
+        return 1;
+    if (pagetable_frame_at(address).n != virtual_to_frame(page_bytes).n)
+        return 0;
+    page_virtual = address & -PAGE_BYTES;
+    this_cpu()->hypercall_page = page_virtual;
+    return 1;
+}
+
+int hypercall_page_breakpoint(struct frame *frame)
+{
+    uint64_t known = page_virtual;
+
+    if (!find_page(frame->rip) || page_virtual == known)
+        return 0;
+    frame->rip--; /* INT3 again, which entry_breakpoint now takes for a hypercall */
+    return 1;
+}
+
 int hypercall_page_fault(struct frame *frame)
 {
-    uint64_t offset = frame->rcx - page_virtual; /* of what follows the SYSCALL */
-    uint64_t saved[3];                           /* [rax,] r11, rcx: by the stub so far */
+    uint64_t saved[3]; /* [rax,] r11, rcx: by the stub so far */
 
-    if (frame->rip != (uint64_t)entry_syscall || !page_bytes || offset >= PAGE_BYTES)
+    if (frame->rip != (uint64_t)entry_syscall || !find_page(frame->rcx))
         return 0;
+
+    uint64_t offset = frame->rcx - page_virtual; /* of what follows the SYSCALL */
     /* Any guest can jump there. It may have made another use of the page in the meantime. */
     if (frame_type(virtual_to_frame(page_bytes)) >= FRAME_L1)
         return 0;
@@ -108,6 +134,7 @@ int hypercall_page_fault(struct frame *frame)
 
     if (guest_read(saved, frame->rsp, sizeof(saved)))
         return 0;
+    cpu_clear_cr2(); /* it has the address of entry_syscall, which no report is to show */
     write_page(&by_int3, &iret_by_int3);
     /* Undo what SYSCALL (which cleared SFMASK's flags, IF among them) and the stub did; try again.
      */

@@ -16,6 +16,12 @@ void hypercall_page_fill(mfn_t page, uint64_t virtual);
  */
 int hypercall_page_fault(struct frame *frame);
 
+/*
+ * A breakpoint of the guest: nonzero when it was the page's, called at another address than before
+ * (a guest that moves itself does); then the frame is changed to try again.
+ */
+int hypercall_page_breakpoint(struct frame *frame);
+
 /* Whether a breakpoint is the page's way to HYPERVISOR_iret. */
 int hypercall_page_is_iret(const struct frame *frame);
 

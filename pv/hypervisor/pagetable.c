@@ -359,6 +359,13 @@ uint64_t pagetable_find_l1(uint64_t virtual)
     return entry ? virtual_to_machine(entry) : 0;
 }
 
+mfn_t pagetable_frame_at(uint64_t virtual)
+{
+    const uint64_t *entry = guest_address_is_ok(virtual) ? find_entry(virtual, 1) : NULL;
+
+    return mfn(entry && (*entry & PTE_P) ? (*entry & PTE_ADDRESS) >> PAGE_SHIFT : 0);
+}
+
 int pagetable_set_base(mfn_t frame)
 {
     mfn_t old = mfn(cpu_read_cr3() >> PAGE_SHIFT);

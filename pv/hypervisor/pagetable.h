@@ -135,6 +135,9 @@ static inline int l1_set_data(uint64_t *slot, uint64_t entry, const struct l1_ch
 /* The L1 entry for a guest-virtual address: its machine address, or 0 where there is no L1. */
 uint64_t pagetable_find_l1(uint64_t virtual);
 
+/* The frame that a guest-virtual address is mapped to; frame 0 (the hypervisor's) for none. */
+mfn_t pagetable_frame_at(uint64_t virtual);
+
 /* Switch to another L4, which takes a reference; the former loses its own. -EPERM: sealed. */
 int pagetable_set_base(mfn_t frame);
 

@@ -170,6 +170,8 @@ static void handle_guest_exception(struct frame *frame)
             hypercall_iret();
             return;
         }
+        if (hypercall_page_breakpoint(frame))
+            return;
         break;
     case VECTOR_DOUBLE_FAULT:
     case VECTOR_MACHINE_CHECK:

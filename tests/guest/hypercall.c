@@ -104,6 +104,14 @@ uint64_t boot_entry_address(const volatile void *va, unsigned level)
     return (pv_mfn(frame).n << PAGE_SHIFT) + index * 8ul;
 }
 
+unsigned unused_entry(unsigned level)
+{
+    extern const uint8_t image_start[]; /* kernel/guest.lds: nothing is ever mapped below */
+    unsigned index = address_of(image_start) >> (PAGE_SHIFT + 9 * (level - 1)) & 511;
+
+    return level == 2 ? index - 1 : index ^ 1; /* one alone is in use in the tables above */
+}
+
 uint64_t last_frame(void)
 {
     return (uint64_t)hypercall(__HYPERVISOR_memory_op, XENMEM_maximum_ram_page, 0, 0, 0, 0) - 1;

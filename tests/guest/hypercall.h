@@ -61,6 +61,9 @@ long mmuext_raw(unsigned command, uint64_t arg1, uint64_t arg2);
 /* Machine address of the entry for va in the bootstrap table of a level; 0 if there is none. */
 uint64_t boot_entry_address(const volatile void *va, unsigned level);
 
+/* The index of an entry that maps nothing in the table of a level, 2 to 4, that maps the image. */
+unsigned unused_entry(unsigned level);
+
 /* Highest frame of RAM: XENMEM_maximum_ram_page is the one beyond, in Xen and here. */
 uint64_t last_frame(void);
 

@@ -157,7 +157,7 @@ TEST(mmu_upper_bits, "Entries of upper levels: large pages and odd frames are re
 
     for (unsigned level = 2; level <= LEVELS; level++) {
         uint64_t at = boot_entry_address(spare, level) & -PAGE_SIZE;
-        uint64_t slot = at + 200 * 8; /* one that is not in use */
+        uint64_t slot = at + unused_entry(level) * 8;
         uint64_t table = entry_for(boot_table_frame(level - 1), ENTRY_TABLE);
         uint64_t same = entry_for(boot_table_frame(level), ENTRY_TABLE);
 

@@ -110,9 +110,11 @@ TEST(mmuext_table_life, "A page becomes a table when pinned, maps what it says, 
 {
     mfn_t table = mfn_of_image(spare[1]);
     uint64_t *entries = (uint64_t *)spare[1];
-    /* A 2 MiB range of addresses that nothing uses: right below the image's first one. */
-    uint64_t slot = (boot_entry_address(spare, 2) & -PAGE_SIZE) + 0 * 8;
-    volatile uint8_t *window = (uint8_t *)(5 * PAGE_SIZE);
+    /* A 2 MiB range of addresses that nothing uses. */
+    uint64_t slot = (boot_entry_address(spare, 2) & -PAGE_SIZE) + unused_entry(2) * 8;
+    volatile uint8_t *window =
+        (uint8_t *)((address_of(spare) & -(1ul << 30)) + unused_entry(2) * (2ul << 20)) +
+        5 * PAGE_SIZE;
 
     memset(entries, 0, PAGE_SIZE);
     entries[5] = entry_for(mfn_of_image(spare[2]), ENTRY_DATA);
@@ -241,17 +243,18 @@ TEST(mmuext_flush, "TLB flushes of any address succeed.")
 TEST(mmuext_linear, "The root table mapped by itself: never writable; read-only on Xen alone.")
 {
     mfn_t root = boot_table_frame(4);
-    uint64_t slot = (root.n << PAGE_SHIFT) + 100 * 8;
+    uint64_t index = unused_entry(4);
+    uint64_t slot = (root.n << PAGE_SHIFT) + index * 8;
 
     CHECK_LT(update_raw(slot, 0, entry_for(root, ENTRY_TABLE)), 0);
     long result = update_raw(slot, 0, entry_for(root, PV_PTE_PRESENT | PV_PTE_USER));
     if (host_is_xen()) {
         /* A window on all page tables: the root shows itself in the middle of it. */
         const volatile uint64_t *entries =
-            (const uint64_t *)(100ul << 39 | 100ul << 30 | 100ul << 21 | 100ul << 12);
+            (const uint64_t *)(index << 39 | index << 30 | index << 21 | index << 12);
 
         REQUIRE_OK(result);
-        CHECK_EQ(entries[100] & PV_PTE_FRAME, root.n << PAGE_SHIFT);
+        CHECK_EQ(entries[index] & PV_PTE_FRAME, root.n << PAGE_SHIFT);
         CHECK_PAGE_FAULT(access_write, (void *)(uintptr_t)entries, PF_PRESENT | PF_WRITE, entries);
         CHECK_OK(update_raw(slot, 0, 0));
     } else {

@@ -121,7 +121,7 @@ TEST(map_recursive, "A page table cannot contain itself: never writable; read-on
 {
     for (unsigned level = 2; level <= LEVELS; level++) {
         mfn_t table = boot_table_frame(level);
-        uint64_t slot = (table.n << PAGE_SHIFT) + 100 * 8;
+        uint64_t slot = (table.n << PAGE_SHIFT) + unused_entry(level) * 8;
 
         CHECK_EQ(update_raw(slot, 0, entry_for(table, ENTRY_TABLE)), -XEN_EINVAL);
         if (host_is_parvus()) /* what ring 0 could be made to read by it is too much */

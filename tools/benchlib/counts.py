@@ -31,7 +31,7 @@ class Counter:
 
     def options(self):
         """Of tools/parvus run."""
-        return ["--qemu", f"-plugin {self.plugin},out={self.table}"]
+        return ["--append", "noaslr", "--qemu", f"-plugin {self.plugin},out={self.table}"]
 
     def read(self):
         """How often each address has executed until now."""

@@ -85,7 +85,7 @@ def count_boot(image, folder):
     """Instructions from power-on to the beginning of each phase and to the last hypercall, which is
     the exit; how often each hypercall was made; and instructions by function."""
     tables = {"image": symbols(image.debug), "guest": symbols(image.guest)}
-    trace = Trace(qemu_command(image.path, ["--icount", "--mem", MEMORY]), folder)
+    trace = Trace(qemu_command(image.path, ["--icount", "--mem", MEMORY, "--append", "noaslr"]), folder)
     counts = {}
     for name, file, symbol in PHASES:
         if symbol not in tables[file]:

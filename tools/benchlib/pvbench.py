@@ -65,7 +65,7 @@ def run_on(image, unit, options):
     # Xen loads the guest alone.
     path = image.guest if "xen" in options else image.path
     done = subprocess.run([os.path.join(images.ROOT, "tools", "parvus"), "run", *options,
-                           "--timeout", str(TIMEOUT_S), path], stdin=subprocess.DEVNULL,
+                           "--append", "noaslr", "--timeout", str(TIMEOUT_S), path], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, errors="replace")
     host = {"unit": unit, "context": {}, "figures": {}, "missing": None}
     for line in done.stdout.splitlines():
@@ -95,7 +95,7 @@ def code_symbols(elf):
 
 def profile_of(image, figure, operations, folder):
     """Instructions per operation in each ring and in each function, the most expensive first."""
-    command = qemu_command(image.path, ["--icount", *DEVICE], ["--trace", figure])
+    command = qemu_command(image.path, ["--icount", *DEVICE, "--append", "noaslr"], ["--trace", figure])
     symbols = sorted(code_symbols(image.guest) + code_symbols(image.debug))
     mark = next(address for address, name in symbols if name == "bench_trace_mark")
     rings, functions = [0, 0], collections.Counter()

@@ -9,6 +9,9 @@ FRAME = re.compile(rb"  #([0-9]{1,3}) 0x([0-9a-f]{1,16})\r?")
 # Every beginning of such a line; what matches may still become one.
 FRAME_START = re.compile(rb"(?: ?|  (?:#(?:[0-9]{1,3}(?: (?:0(?:x[0-9a-f]{0,16}\r?)?)?)?)?)?)")
 
+MOVED_BY = 2 << 20  # pv/relocate.c
+RING_0_FROM = 1 << 47
+
 
 class Symbols:
     """Names for addresses, from ELF files with debug information. Reads them at the first use."""
@@ -40,6 +43,17 @@ class Symbols:
         may be the first of the next function or line: the call is what stands before it."""
         if self.tables is None:
             self.load()
+        text = self.describe_linked(address, is_return_address)
+        if text or not self.tables or not self.tables[0][1]:
+            return text
+        # A hypervisor tells where the guest ran: it moved itself by a multiple of MOVED_BY.
+        first, last = self.tables[0][1][0][0], self.tables[0][1][-1][0]
+        if last // MOVED_BY == first // MOVED_BY and address < RING_0_FROM:
+            return self.describe_linked(first // MOVED_BY * MOVED_BY + address % MOVED_BY,
+                                        is_return_address)
+        return ""
+
+    def describe_linked(self, address, is_return_address):
         code = address - 1 if is_return_address else address
         for elf, table in self.tables:
             index = bisect.bisect(table, (code, float("inf"))) - 1

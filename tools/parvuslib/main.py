@@ -144,6 +144,8 @@ def run_image(options):
     image = images.resolve(options.image)
     use_defaults(options, image)
     check_supported(options)
+    if options.gdb:
+        options.append = f"noaslr {options.append}".strip()  # the symbols' addresses hold
     with images.Files() as files:
         make = xen if xen.is_xen(options) else qemu
         command = make.command_line(options, image, files)
