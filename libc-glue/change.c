@@ -177,7 +177,10 @@ static int allocate(struct file *file, off_t start, off_t bytes)
         return -EINVAL;
     if (start > FS_BYTES_MAX - bytes)
         return -EFBIG;
-    return file->ops->allocate != NULL ? file->ops->allocate(file, start, bytes) : -ENODEV;
+    if (file->ops->allocate != NULL)
+        return file->ops->allocate(file, start, bytes);
+    return file->node.fs != NULL && file->node.fs->type(file->node.id) == S_IFREG ? -EOPNOTSUPP
+                                                                                  : -ENODEV;
 }
 
 /* Returns an error number instead of setting errno (POSIX). */

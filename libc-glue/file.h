@@ -51,7 +51,7 @@ struct file_ops {
                      off_t *position); /* NULL: -EINVAL */
     int (*sync)(struct file *file);    /* fsync. NULL: -EINVAL */
     int (*allocate)(struct file *file, off_t start,
-                    off_t bytes);                     /* posix_fallocate. NULL: -ENODEV */
+                    off_t bytes);                     /* posix_fallocate. NULL: refused */
     int (*stat)(struct file *file, struct stat *out); /* *out is zeroed. NULL: -EBADF */
     int (*ioctl)(struct file *file, unsigned long request, void *argument); /* NULL: -ENOTTY */
     ssize_t (*entries)(struct file *file, void *buffer, size_t bytes,

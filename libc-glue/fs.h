@@ -1,6 +1,6 @@
 /*
  * File systems: what paths lead to (path.h). Each is one struct fs_ops, mounted at most once
- * (mount.c): the initrd, tmpfs, devfs.
+ * (mount.c): the initrd, tmpfs, devfs, a folder of the host's.
  *
  * A node is a file, folder, symbolic link or device of a file system, which knows it by `id`. Who
  * has got one holds a reference and gives it up with fs_put. A file system may sleep in every
@@ -134,6 +134,6 @@ const char *mount_name(unsigned n, struct fs_node *out);
 /* Where a node is the root of its file system: its name in "/", or "" for "/" itself; else NULL. */
 const char *mount_name_of(struct fs_node node);
 
-extern const struct fs_ops initrd_fs, tmpfs, devfs;
+extern const struct fs_ops initrd_fs, tmpfs, devfs, p9_fs;
 
 #endif

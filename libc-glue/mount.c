@@ -13,8 +13,7 @@ static const struct mount {
     const char *name;
     const struct fs_ops *fs;
 } mounts[] = {
-    {"dev", &devfs},
-    {"tmp", &tmpfs},
+    {"dev", &devfs}, {"tmp", &tmpfs}, {"host", &p9_fs}, /* the last: it may not be there */
 };
 
 #define COUNT (sizeof(mounts) / sizeof(mounts[0]))

@@ -36,11 +36,11 @@
 #define CONFIG_TRIES 100
 
 extern const struct virtio_driver virtio_balloon_driver, virtio_blk_driver, virtio_console_driver,
-    virtio_net_driver, virtio_rng_driver;
+    virtio_net_driver, virtio_p9_driver, virtio_rng_driver;
 
 static const struct virtio_driver *const drivers[] = {
     &virtio_balloon_driver, &virtio_blk_driver, &virtio_console_driver,
-    &virtio_net_driver,     &virtio_rng_driver,
+    &virtio_net_driver,     &virtio_p9_driver,  &virtio_rng_driver,
 };
 
 static void add_status(struct virtio_device *dev, uint8_t bits)

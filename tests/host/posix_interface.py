@@ -70,3 +70,35 @@ def run_on_linux(_):
 
 register("posix-linux", "The same tests pass as a Linux program: the expectations are right.",
          [hosts.LOCAL], run_on_linux)
+
+
+# On a folder of the host's. Not: what a removed folder still is, and room in advance.
+ON_HOST = ["shared_", "file_write", "file_append", "file_open", "file_truncate", "file_holes", "file_removed",
+           "file_stdio", "file_sendfile", "lock_", "names_mkdir", "names_unlink", "names_link", "names_symlink",
+           "names_rename", "names_long", "names_list", "names_attributes", "fs_mounts", "fs_patterns", "files_threads", "files_model",
+           "mman_file"]
+
+
+def run_on_share(host):
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "from-host"), "w", encoding="utf-8") as file:
+            file.write("written by the host\n")
+        log = os.path.join(framework.LOGS, f"posix-share.{host}.log")
+        status, text = framework.parvus(
+            host, framework.app_image("posix"), ON_HOST,
+            ["--share", folder, "--append", "env.WORK=/host env.SHARED=/host"],
+            framework.SUITE_TIMEOUT_S, log)
+        results = suite_results("posix-share", status, text, log)
+        try:
+            with open(os.path.join(folder, "from-guest"), encoding="utf-8") as file:
+                written = file.read()
+        except OSError as error:
+            written = str(error)
+        if sorted(os.listdir(folder)) != ["from-guest", "from-host"] or written != "written by the guest\n":
+            results.append(Result("posix-share", framework.FAILED,
+                                  f"in the folder: {os.listdir(folder)}, from-guest: {written!r}", log))
+        return results
+
+
+register("posix-share", "Files of a folder that the host shares behave as Linux's.",
+         ["tcg-microvm", "tcg-q35"], run_on_share)

@@ -198,7 +198,7 @@ def check_options():
             (["--mem", "640K"], "--mem 640K is too little"),
             (["--smp", "0"], "--smp: '0'"), (["--smp", "2"], "--smp 2 is not supported yet"),
             (["--net", "wifi"], "--net: 'wifi' is none of"),
-            (["--share", "d"], "--share is not supported yet"),
+            (["--share", "/no/such"], "--share /no/such: is no folder"),
             (["--machine", "sparc"], "--machine: invalid choice: 'sparc'"),
             (["--machine", "microvm", "--boot", "multiboot"], "microvm boots by pvh only"),
             (["--accel", "kvm", "--icount"], "--icount needs"),

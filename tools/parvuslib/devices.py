@@ -1,4 +1,4 @@
-"""Network interfaces and disks of one run: what --net and --disk mean, what they become on QEMU's
+"""Network interfaces, disks and the shared folder of one run: what --net, --disk and --share mean, what they become on QEMU's
 command line, and what to type where the host lacks something. All are virtio 1.x: on microvm by
 mmio, elsewhere by PCI."""
 import argparse
@@ -192,6 +192,14 @@ def check_disk(path):
         raise UsageError(f"--disk {path}: you may not read and write it")
 
 
+def check_share(path):
+    """Raises UsageError for what QEMU could not share with the guest."""
+    if not os.path.isdir(path):
+        raise UsageError(f"--share {path}: is no folder")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise UsageError(f"--share {path}: you may not read it")
+
+
 def interfaces(options):
     return [net for net in options.net if net]
 
@@ -208,6 +216,8 @@ def check(options):
         net.check()
     for path in options.disk:
         check_disk(path)
+    if options.share is not None:
+        check_share(options.share)
 
 
 def urls(options):
@@ -218,11 +228,12 @@ def urls(options):
 def qemu_options(options, is_mmio, accel):
     """The devices, in order: the first --net is the guest's first interface."""
     words = []
-    if is_mmio and len(interfaces(options)) + len(options.disk) > MMIO_DEVICES:
-        raise UsageError(f"--machine microvm has room for {MMIO_DEVICES} of --net and --disk; "
+    count = len(interfaces(options)) + len(options.disk) + (options.share is not None)
+    if is_mmio and count > MMIO_DEVICES:
+        raise UsageError(f"--machine microvm has room for {MMIO_DEVICES} of --net, --disk and --share; "
                          "q35 has more")
     kind = "device" if is_mmio else "pci,disable-legacy=on"
-    if is_mmio and (interfaces(options) or options.disk):
+    if is_mmio and count:
         words += ["-global", "virtio-mmio.force-legacy=false"]
     for index, net in enumerate(interfaces(options)):
         mac = net.mac(index)
@@ -234,4 +245,9 @@ def qemu_options(options, is_mmio, accel):
         file = path.replace(",", ",,")
         words += ["-drive", f"if=none,id=disk{index},format=raw,file={file}",
                   "-device", f"virtio-blk-{kind},drive=disk{index}"]
+    if options.share is not None:
+        # Files are this user's own, with the modes that the guest gives them.
+        folder = os.path.abspath(options.share).replace(",", ",,")
+        words += ["-fsdev", f"local,id=share,security_model=none,multidevs=remap,path={folder}",
+                  "-device", f"virtio-9p-{kind},fsdev=share,mount_tag=host"]
     return words

@@ -72,7 +72,8 @@ def make_parser():
                           "tap: a TAP interface of this host")
     run.add_argument("--disk", action="append", metavar="FILE",
                      help="a disk, once for each: a file with its raw contents, or a block device")
-    run.add_argument("--share", metavar="DIR", help="not supported yet")
+    run.add_argument("--share", metavar="DIR",
+                     help="a folder of this host, which the guest reads and writes at /host")
     run.add_argument("--initrd", metavar="FILE", help="files for the guest: a tar or cpio (newc) archive")
     run.add_argument("--append", default="", action=Join, metavar="TEXT",
                      help="parameters of the system, such as log=info or env.NAME=value; several "
@@ -110,20 +111,18 @@ def make_parser():
 
 def check_supported(options):
     """Refuses what the design names and no code supports yet, and what contradicts itself."""
-    later = [("--share", options.share is not None), (f"--smp {options.smp}", options.smp != 1)]
-    for name, is_used in later:
-        if is_used:
-            raise UsageError(f"{name} is not supported yet")
+    if options.smp != 1:
+        raise UsageError(f"--smp {options.smp} is not supported yet")
     for name, value in (("--dom0", options.dom0), ("--max-mem", options.max_mem)):
         if value and options.machine != "xen-domu":
             raise UsageError(f"{name} needs --machine xen-domu")
     if options.icount and options.accel not in ("tcg", "auto"):
         raise UsageError("--icount needs --accel tcg")
-    has_devices = any(options.net or []) or options.disk
+    has_devices = any(options.net or []) or options.disk or options.share
     if options.accel in qemu.NESTED and (options.gdb or xen.is_xen(options) or has_devices):
-        raise UsageError(f"--accel {options.accel} does not go with --gdb, Xen, --net or --disk")
+        raise UsageError(f"--accel {options.accel} does not go with --gdb, Xen, --net, --disk or --share")
     if options.machine == "xen-domu" and has_devices:
-        raise UsageError("--machine xen-domu has no virtio devices: neither --net nor --disk")
+        raise UsageError("--machine xen-domu has no virtio devices: no --net, --disk or --share")
     if options.machine == "microvm" and options.boot != "pvh":
         raise UsageError(f"--machine microvm boots by pvh only, not by {options.boot}")
 
@@ -135,7 +134,7 @@ def use_defaults(options, image):
     theirs = make_parser().parse_args(["run", *words, image.path])
     if theirs.initrd:
         theirs.initrd = os.path.join(os.path.dirname(image.path), theirs.initrd)
-    for name, last_resort in (("net", []), ("disk", []), ("initrd", None), ("mem", "64M")):
+    for name, last_resort in (("net", []), ("disk", []), ("share", None), ("initrd", None), ("mem", "64M")):
         given = getattr(options, name)
         setattr(options, name, given if given is not None else getattr(theirs, name) or last_resort)
 
