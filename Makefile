@@ -120,7 +120,8 @@ FAST_SOURCES := pv/hypervisor/apic.c pv/hypervisor/callback.c pv/hypervisor/doma
     pv/hypervisor/hypercall.c pv/hypervisor/mmu_op.c pv/hypervisor/pagetable.c pv/hypervisor/pirq.c \
     pv/hypervisor/trap.c pv/clock.c pv/events.c pv/mmu.c kernel/dma.c kernel/page.c kernel/pagetable.c \
     kernel/sched.c kernel/sync.c kernel/virtio/net.c kernel/virtio/vq.c kernel/virtio/virtio.c libc-glue/fd.c \
-    libc-glue/file.c libc-glue/poll.c libc-glue/socket.c libc-glue/socket_transfer.c libc-glue/time.c
+    libc-glue/file.c libc-glue/io.c libc-glue/poll.c libc-glue/socket.c libc-glue/socket_transfer.c libc-glue/time.c libc-glue/tmpfs_file.c \
+    libc-glue/tmpfs_pages.c
 for_size = $(if $(filter kernel libc-glue hypervisor,$(1)),$(if $(filter $(FAST_SOURCES),$(2)),,-Os))
 
 # $(call stamp,TEXT): the recipe of a file that changes when TEXT does, so that what depends on it

@@ -88,6 +88,16 @@ int access(const char *path, int mode)
     return faccessat(AT_FDCWD, path, mode, 0);
 }
 
+int eaccess(const char *path, int mode)
+{
+    return faccessat(AT_FDCWD, path, mode, AT_EACCESS);
+}
+
+int euidaccess(const char *path, int mode)
+{
+    return eaccess(path, mode);
+}
+
 ssize_t readlinkat(int at, const char *restrict path, char *restrict out, size_t bytes)
 {
     struct fs_node node;

@@ -10,8 +10,6 @@
 
 #include "libc-glue/tmpfs.h"
 
-#define A_DAY_S 86400
-
 static struct tmpfs_inode *inode_of(const struct file *file)
 {
     return tmpfs_inode(file->node.id);
@@ -34,20 +32,15 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* As Linux's default, relatime: the time of the last access only counts if it is later than the
- * last change, or once a day. */
+/* As Linux's default, relatime, but for the once a day: an access counts if it is the first since a
+ * change, so that most reads ask no clock. */
 static void note_access(struct tmpfs_inode *inode)
 {
-    struct timespec now;
+    const struct timespec *accessed = &inode->atime, *changed = &inode->mtime;
 
-    if (inode->atime.tv_sec > inode->mtime.tv_sec ||
-        (inode->atime.tv_sec == inode->mtime.tv_sec &&
-         inode->atime.tv_nsec > inode->mtime.tv_nsec)) {
-        now = tmpfs_now();
-        if (now.tv_sec - inode->atime.tv_sec < A_DAY_S)
-            return;
-    }
-    inode->atime = tmpfs_now();
+    if (accessed->tv_sec < changed->tv_sec ||
+        (accessed->tv_sec == changed->tv_sec && accessed->tv_nsec <= changed->tv_nsec))
+        inode->atime = tmpfs_now();
 }
 
 /* The inode's lock is held; all of it lies within the file. */
