@@ -25,7 +25,6 @@ struct pthread {
     int policy, priority;
     /* libc-glue/signal.c; signal_lock */
     unsigned long signal_mask, signal_pending; /* sigset_t: what is blocked; sent to this thread */
-    unsigned long signal_awaited;              /* by sigwait */
     bool defers_signals;                       /* to the end of the call that it is in */
     unsigned signals_handled;                  /* changes whenever a handler has run */
     struct signal_stack {

@@ -41,6 +41,7 @@ int pthread_cancel(pthread_t thread)
     if (!p->is_ending && p->cancel_state == PTHREAD_CANCEL_ENABLE)
         thread_interrupt(p->thread);
     spin_unlock(&pthread_all_lock, unmask);
+    thread_give_way();
     if (p == &pthread_own && p->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
         pthread_testcancel();
     return 0;

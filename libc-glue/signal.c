@@ -168,6 +168,8 @@ void signal_send(struct pthread *to, const siginfo_t *info, bool is_event)
         pthread_wake(&signal_waiters, PTHREAD_WAKE_ALL);
     }
     spin_unlock(&signal_lock, unmask);
+    if (unmask)
+        thread_give_way();
 }
 
 static int send_to_process(int sig, int code, union sigval value)

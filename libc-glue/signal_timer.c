@@ -140,9 +140,8 @@ int timer_create(clockid_t clock, struct sigevent *restrict event, timer_t *rest
     struct sigevent by_default = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
     unsigned n = 1;
 
-    if (event == NULL) {
+    if (event == NULL)
         event = &by_default;
-    }
     if ((clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME) ||
         (event->sigev_notify == SIGEV_SIGNAL && !signal_is_valid(event->sigev_signo)))
         return (int)glue_result(-EINVAL);

@@ -6,13 +6,17 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <wchar.h>
 
+#include "kernel/clock.h"
 #include "kernel/page.h"
 #include "kernel/panic.h"
 #include "kernel/thread.h"
@@ -206,6 +210,49 @@ static void main_thread_ends(void)
 static void hang(void)
 {
     spin(NULL);
+}
+
+/* --- Signals -------------------------------------------------------------------------------- */
+
+/* The default action of SIGALRM, which comes while the thread computes. */
+static void alarm_by_default(void)
+{
+    const struct itimerval soon = {.it_value = {.tv_usec = 1000}};
+
+    setitimer(ITIMER_REAL, &soon, NULL);
+    for (volatile bool ever = true; ever;)
+        ;
+}
+
+static void fault_again(int sig)
+{
+    (void)sig;
+    puts("the handler");
+    access_read((void *)24);
+}
+
+/* A fault whose signal is blocked is the crash that it is without a handler. */
+static void fault_in_handler(void)
+{
+    signal(SIGSEGV, fault_again);
+    access_read((void *)16);
+}
+
+static void *end_later(void *unused)
+{
+    thread_sleep_until(clock_monotonic_ns() + 50 * NS_PER_MS);
+    puts("the last thread");
+    return unused;
+}
+
+/* As exit(0): handlers run. */
+static void last_thread_ends(void)
+{
+    pthread_t thread;
+
+    atexit(first_handler);
+    pthread_create(&thread, NULL, end_later, NULL);
+    pthread_exit(NULL);
 }
 
 /* --- Faults --------------------------------------------------------------------------------- */
@@ -657,6 +704,9 @@ static const struct {
     END(exit_among_spinners),
     END(main_thread_ends),
     END(hang),
+    END(alarm_by_default),
+    END(fault_in_handler),
+    END(last_thread_ends),
     END(null_read),
     END(null_write),
     END(null_call),

@@ -46,6 +46,13 @@ end("hang", "A guest that never ends is ended by the time-out.", TIME_OUT,
 
 # ---- faults --------------------------------------------------------------------------------------
 
+end("alarm_by_default", "SIGALRM without a handler ends a program that computes, as a shell shows it.",
+    142)
+crash("fault_in_handler", "A fault in the handler of its signal is a crash, with the usual report.",
+      r"null dereference: read of address 0x18$")
+end("last_thread_ends", "The end of the last thread is the program's: handlers of exit run.", 0,
+    [r"^the last thread$", r"^first handler$"])
+
 crash("null_read", "Reading through null names it and where.",
       r"null dereference: read of address 0x10$", where=hosts.ALL)
 crash("null_write", "Writing through null names it.", r"null dereference: write to address 0x10$")

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "tests/posix/check.h"
+#include "tests/posix/loopback.h"
 
 #ifdef __parvus__
 #include <parvus.h>
@@ -537,6 +538,48 @@ TEST(signal_restart, "With SA_RESTART a read goes on; poll and nanosleep do not.
     sem_destroy(&sem);
     CHECK_OK(close(p[0]));
     CHECK_OK(close(p[1]));
+    signal(SIGUSR1, SIG_DFL);
+}
+
+TEST(signal_sockets, "Sockets that sleep are interrupted like other files, or go on.")
+{
+    static char block[65536];
+    union address address;
+    int pair[2], listener = listening_socket(AF_INET, &address);
+    int datagrams = bound_socket(AF_INET, SOCK_DGRAM, &address);
+    char c = 0;
+
+    REQUIRE(listener >= 0 && datagrams >= 0 && connected_pair(AF_INET, pair));
+    atomic_store(&handled, 0);
+    set_handler(SIGUSR1, handle, 0);
+    pthread_t thread = send_later(SIGUSR1, 1);
+    CHECK(interrupted(accept(listener, NULL, NULL)));
+    pthread_join(thread, NULL);
+    thread = send_later(SIGUSR1, 1);
+    CHECK(interrupted(recv(datagrams, &c, 1, 0)));
+    pthread_join(thread, NULL);
+    thread = send_later(SIGUSR1, 1);
+    CHECK(interrupted(recv(pair[1], &c, 1, 0)));
+    pthread_join(thread, NULL);
+    CHECK_EQ(atomic_load(&handled), 3);
+    atomic_store(&handled, 0);
+    set_handler(SIGUSR1, write_second_time, SA_RESTART);
+    to_write = pair[0];
+    thread = send_later(SIGUSR1, 2);
+    CHECK_EQ(recv(pair[1], &c, 1, 0), 1);
+    CHECK_EQ(c, 'x');
+    pthread_join(thread, NULL);
+    set_handler(SIGUSR1, handle, 0);
+    while (send(pair[0], block, sizeof(block), MSG_DONTWAIT) > 0)
+        ;
+    thread = send_later(SIGUSR1, 1);
+    ssize_t sent = send(pair[0], block, sizeof(block), 0);
+    CHECK(interrupted(sent) || (sent > 0 && sent < (ssize_t)sizeof(block)));
+    pthread_join(thread, NULL);
+    CHECK_OK(close(pair[0]));
+    CHECK_OK(close(pair[1]));
+    CHECK_OK(close(listener));
+    CHECK_OK(close(datagrams));
     signal(SIGUSR1, SIG_DFL);
 }
 
