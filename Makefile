@@ -226,7 +226,7 @@ $(HYPERVISOR_IMAGE): $(HYPERVISOR_IMAGE).debug
 
 # Every folder of apps/ and the in-guest tests, then the folder that APP names by path; that one
 # takes the place of an application of the same name.
-APP_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard apps/*/*.c \
+APP_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard apps/*/*.c apps/*/app.mk \
     $(patsubst %,tests/%/*.c,balloon blkdev fuzz/hypercalls guest lookup lwip net netdev parting posix security vanish)))))
 ifneq ($(filter apps/$(APP),$(APP_FOLDERS)),)
 APP_NAME := $(APP)
@@ -280,7 +280,7 @@ OBJECTS_app-$(1) := $(foreach s,$(SOURCES_app-$(1)),$(call app_object,$(1),$(2),
 $(foreach s,$(SOURCES_app-$(1)),$(eval $(call app_object_rule,$(1),$(2),$(s))))
 
 $(B)/apps/$(1)/$(1).elf: $$(OBJECTS_app-$(1)) $(GUEST_OBJECTS) $(GUEST_LIBRARIES) kernel/guest.lds \
-    $(NEWLIB) tools/check/privileged $(B)/flags/app-$(1) $(B)/flags/kernel $(B)/flags/libc-glue
+    $$(filter $(B)/%,$$(LDLIBS_app-$(1))) $(NEWLIB) tools/check/privileged $(B)/flags/app-$(1) $(B)/flags/kernel $(B)/flags/libc-glue
 	$$(say) LINK $$@
 	$$(Q)$(LD) $(LINK_GUEST) -T kernel/guest.lds -o $$@ $$(OBJECTS_app-$(1)) $(GUEST_OBJECTS) \
 	    --start-group $$(LDLIBS_app-$(1)) $(GUEST_LIBRARIES) $(DEPS)/newlib/lib/libc.a \

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 
 #include "kernel/console.h"
 #include "libc-glue/deadline.h"
@@ -67,15 +68,26 @@ static unsigned poll_output(struct file *file)
     return POLLOUT | POLLWRNORM;
 }
 
+static int control_console(struct file *file, unsigned long request, void *argument)
+{
+    (void)file;
+    if (request != TIOCGWINSZ)
+        return -ENOTTY;
+    *(struct winsize *)argument = (struct winsize){0};
+    return 0;
+}
+
 static const struct file_ops input_ops = {
     .read = read_console,
     .stat = stat_console,
+    .ioctl = control_console,
     .poll = poll_input,
 };
 
 static const struct file_ops output_ops = {
     .write = write_console,
     .stat = stat_console,
+    .ioctl = control_console,
     .poll = poll_output,
 };
 
@@ -88,6 +100,7 @@ static const struct file_ops terminal_ops = {
     .read = read_console,
     .write = write_console,
     .stat = stat_console,
+    .ioctl = control_console,
     .poll = poll_terminal,
 };
 

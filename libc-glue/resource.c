@@ -18,7 +18,6 @@
 #include "libc-glue/glue.h"
 
 #define POSIX_ISSUE 200809
-#define HOST_NAME_BYTES 255
 
 static struct page_counts memory(void)
 {
@@ -154,7 +153,7 @@ long sysconf(int name)
     case _SC_IOV_MAX:
         return IOV_MAX;
     case _SC_HOST_NAME_MAX:
-        return HOST_NAME_BYTES;
+        return HOST_NAME_MAX;
     case _SC_LINE_MAX:
         return LINE_MAX;
     case _SC_GETPW_R_SIZE_MAX:

@@ -16,9 +16,11 @@ line, another status or a time-out is a failure too. A line `test: ID ...` witho
 which test began, so that a crash has a name.
 """
 import collections
+import io
 import os
 import re
 import subprocess
+import tarfile
 
 import hosts as host_table
 from parvuslib import images
@@ -94,6 +96,17 @@ def scratch(name):
     folder = os.path.join(LOGS, name)
     os.makedirs(folder, exist_ok=True)
     return folder
+
+
+def tar(folder, files):
+    """An archive for --initrd of these files: their texts by their names."""
+    path = os.path.join(folder, "initrd.tar")
+    with tarfile.open(path, "w") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return path
 
 
 def app_image(app):

@@ -8,11 +8,16 @@
 
 #include <sys/cdefs.h>
 
-#define TIOCOUTQ 0x5411 /* int *: bytes of a stream that the peer has not got yet */
-#define FIONREAD 0x541b /* int *: bytes that can be read */
-#define FIONBIO 0x5421  /* int *: whether not to block (O_NONBLOCK) */
+#define TIOCGWINSZ 0x5413 /* struct winsize *: of the console; 0: unknown, as of a serial line */
+#define TIOCOUTQ 0x5411   /* int *: bytes of a stream that the peer has not got yet */
+#define FIONREAD 0x541b   /* int *: bytes that can be read */
+#define FIONBIO 0x5421    /* int *: whether not to block (O_NONBLOCK) */
 #define FIONCLEX 0x5450
 #define FIOCLEX 0x5451 /* FD_CLOEXEC */
+
+struct winsize {
+    unsigned short ws_row, ws_col, ws_xpixel, ws_ypixel;
+};
 
 __BEGIN_DECLS
 

@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 typedef uint32_t socklen_t;
+#define __socklen_t_defined /* as programs ask that know several systems */
 typedef uint16_t sa_family_t;
 
 #define AF_UNSPEC 0

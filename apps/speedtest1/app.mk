@@ -1,0 +1,5 @@
+# SQLite's own benchmark, as it comes, on the library of apps/sqlite.
+SQLITE := $(DEPS)/sqlite-amalgamation
+APP_SOURCES := $(DEPS)/sqlite/test/speedtest1.c
+APP_CFLAGS := -w -I$(SQLITE)
+APP_LDLIBS := $(call app_object,sqlite,apps/sqlite,$(SQLITE)/sqlite3.c)
