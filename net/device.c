@@ -25,6 +25,7 @@
 #include "kernel/log.h"
 #include "kernel/netdev.h"
 #include "kernel/vm.h"
+#include "net/connections.h"
 #include "net/core.h"
 #include "net/memory.h"
 #include "net/net.h"
@@ -278,17 +279,12 @@ struct pbuf *net_device_settle(struct pbuf *p)
 }
 
 /* A checksum that the device verified is not computed again; it knows nothing of fragments. */
-static u16_t checks_to_do(const struct netif *netif, const struct netdev_rx *packet,
-                          const struct pbuf *p)
+static u16_t checks_to_do(const struct netif *netif, bool is_good, const struct packet *packet)
 {
-    struct packet parsed;
+    const u16_t checks = NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
 
-    if (!packet->checksum_is_good)
-        return netif->chksum_flags | NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
-    packet_parse(p, &parsed);
-    if (!parsed.protocol)
-        return netif->chksum_flags | NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
-    return netif->chksum_flags & (u16_t) ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP);
+    return is_good && packet->protocol ? netif->chksum_flags & (u16_t)~checks
+                                       : netif->chksum_flags | checks;
 }
 
 static void on_receive(struct netdev *dev, const struct netdev_rx *packet)
@@ -302,9 +298,10 @@ static void on_receive(struct netdev *dev, const struct netdev_rx *packet)
         return;
     }
     struct pbuf *p = wrap(dev, packet);
-    NETIF_SET_CHECKSUM_CTRL(&d->netif, checks_to_do(&d->netif, packet, p));
-    if (d->netif.input(p, &d->netif) != ERR_OK)
-        pbuf_free(p);
+    struct packet parsed;
+    packet_parse(p, &parsed);
+    NETIF_SET_CHECKSUM_CTRL(&d->netif, checks_to_do(&d->netif, packet->checksum_is_good, &parsed));
+    connections_input(&d->netif, p, &parsed);
 }
 
 /* --- Events ----------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #define NET_SOCKET_INSIDE_H
 
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 #include <lwip/err.h>
 #include <lwip/ip_addr.h>
@@ -70,6 +71,7 @@ struct net_socket {
             bool wants_room;           /* somebody waits to send, or was told to try again */
             uint16_t peer_port;        /* of an ended one, too */
             ip_addr_t peer;
+            LIST_ENTRY(net_socket) same_hash; /* net/connections.c */
             /* Listening. */
             struct net_socket *accept_first, *accept_last;
             unsigned backlog, nr_accept, nr_half_open;

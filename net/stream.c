@@ -14,6 +14,7 @@
 #include <lwip/tcp.h>
 
 #include "kernel/clock.h"
+#include "net/connections.h"
 #include "net/device.h"
 #include "net/memory.h"
 #include "net/segments.h"
@@ -32,13 +33,20 @@
 
 #define EXTENSION 0 /* the only one: LWIP_TCP_PCB_NUM_EXT_ARGS */
 
+/* The connection is no longer s's. */
+static void lose(struct net_socket *s)
+{
+    connections_remove(s);
+    s->stream.pcb = NULL;
+}
+
 static void connection_destroyed(u8_t id, void *data)
 {
     struct net_socket *s = data;
 
     (void)id;
     if (s)
-        s->stream.pcb = NULL;
+        lose(s);
 }
 
 static void half_open_destroyed(u8_t id, void *data)
@@ -79,7 +87,7 @@ static struct tcp_pcb *detach(struct net_socket *s)
 {
     struct tcp_pcb *pcb = s->stream.pcb;
 
-    s->stream.pcb = NULL;
+    lose(s);
     tcp_ext_arg_set(pcb, EXTENSION, NULL);
     tcp_arg(pcb, NULL);
     if (pcb->state != LISTEN) {
@@ -97,7 +105,7 @@ static void on_error(void *arg, err_t error)
 
     if (!s)
         return;
-    s->stream.pcb = NULL;
+    lose(s);
     if (error == ERR_RST && s->stream.state == STREAM_CONNECTING)
         s->error = ECONNREFUSED;
     else if (error == ERR_RST && s->stream.ended) /* it had closed, and we wrote: as on Linux */
@@ -177,6 +185,7 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t error)
 
     (void)error;
     align_segments(pcb);
+    connections_add(s);
     s->stream.state = STREAM_CONNECTED;
     socket_update(s, NET_WRITABLE);
     return ERR_OK;
@@ -263,6 +272,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
     listener->stream.nr_half_open--;
     attach(s, pcb);
     align_segments(pcb);
+    connections_add(s);
     s->stream.state = STREAM_CONNECTED;
     s->stream.peer = pcb->remote_ip;
     s->stream.peer_port = pcb->remote_port;
