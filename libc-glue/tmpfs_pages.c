@@ -20,6 +20,7 @@
 #define CHUNK_PAGES 64
 #define CHUNK_BYTES (CHUNK_PAGES * TMPFS_PAGE_BYTES)
 #define ALL_FREE (~UINT64_C(1)) /* but for the first */
+#define KEPT_PART 8             /* of the limit, at most */
 #define PLACE_BITS 6
 #define PLACES (1u << PLACE_BITS)
 
@@ -29,8 +30,8 @@ struct chunk {
 };
 
 static struct mutex pool_lock = MUTEX_INIT;
-static LIST_HEAD(, chunk) chunks; /* those with free pages */
-static uint64_t limit, used;
+static LIST_HEAD(, chunk) chunks;   /* those with free pages */
+static uint64_t limit, used, spare; /* spare: free pages of chunks */
 
 void tmpfs_pages_limit(uint64_t pages)
 {
@@ -59,6 +60,7 @@ static struct chunk *chunk_with_room(void)
             return NULL;
         struct chunk *chunk = memory;
         chunk->free = ALL_FREE;
+        spare += CHUNK_PAGES - 1;
         LIST_INSERT_HEAD(&chunks, chunk, link);
     }
     return LIST_FIRST(&chunks);
@@ -79,12 +81,22 @@ static uintptr_t take_page(void)
         if (chunk->free == 0)
             LIST_REMOVE(chunk, link);
         used++;
+        spare--;
     }
     mutex_unlock(&pool_lock);
     return page;
 }
 
-/* pool_lock held. One free chunk is kept if there is no other room. */
+/* Free pages that are kept for the next file: mapping and unmapping costs more than filling, and
+ * files that come and go, such as a database's journal, should not pay it each time. */
+static uint64_t spare_max(void)
+{
+    uint64_t part = limit / KEPT_PART;
+
+    return part > CHUNK_PAGES ? part : CHUNK_PAGES;
+}
+
+/* pool_lock held. */
 static void give_back(uintptr_t page)
 {
     uintptr_t n = page % TMPFS_PAGE_BYTES;
@@ -94,9 +106,10 @@ static void give_back(uintptr_t page)
         LIST_INSERT_HEAD(&chunks, chunk, link);
     chunk->free |= UINT64_C(1) << n;
     used--;
-    if (chunk->free == ALL_FREE &&
-        (LIST_FIRST(&chunks) != chunk || LIST_NEXT(chunk, link) != NULL)) {
+    spare++;
+    if (chunk->free == ALL_FREE && spare >= spare_max()) {
         LIST_REMOVE(chunk, link);
+        spare -= CHUNK_PAGES - 1;
         vm_unmap(chunk, CHUNK_BYTES);
     }
 }

@@ -1,7 +1,7 @@
 /*
  * Contents of tmpfs's files: pages of memory by their index, for any size with holes.
  *
- * The pages come out of memory mapped in larger pieces, which goes back as soon as it is free.
+ * The pages come out of memory mapped in larger pieces, which goes back when much of it is free.
  * Callers: tmpfs.c, with the lock of the file whose pages they are. May sleep. 0 or a negative
  * errno.
  */
