@@ -32,6 +32,7 @@ TEST(files_full, "A full file system says ENOSPC, loses nothing, and recovers.")
             total += (size_t)part;
         CHECK_EQ(errno, ENOSPC);
         CHECK_GE(total + 3 * info.f_frsize, info.f_bfree * info.f_frsize);
+        CHECK_GE(info.f_bfree * info.f_frsize, total);
         CHECK_FAILS(pwrite(fd, "y", 1, (off_t)total + 100000), ENOSPC);
         CHECK_EQ(pwrite(fd, "y", 1, 10), 1);
         int empty = work_file("g", "");
