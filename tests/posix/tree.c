@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -100,6 +101,13 @@ TEST(tree_large, "All of a large file arrives, through stdio as well.")
     CHECK_EQ(fseek(file, 251, SEEK_SET), 0);
     CHECK_EQ(fgetc(file), 0);
     CHECK_EQ(fclose(file), 0);
+    int fd = open_file("large");
+    const char *mapped = mmap(NULL, LARGE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+    if (CHECK(mapped != MAP_FAILED)) {
+        CHECK(memcmp(mapped, bytes, LARGE_BYTES) == 0);
+        CHECK_OK(munmap((void *)(uintptr_t)mapped, LARGE_BYTES));
+    }
+    CHECK_OK(close(fd));
 }
 
 TEST(tree_stat, "stat tells type, size, permissions, time, links and identity.")
