@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "libc-glue/deadline.h"
 #include "libc-glue/fd.h"
 #include "libc-glue/glue.h"
 
@@ -70,7 +71,7 @@ static int take(struct file *file, struct file_lock *wanted, bool may_wait)
     unlock(file);
     mutex_lock(&lock);
     while (error == 0 && is_in_the_way(wanted))
-        error = may_wait ? cond_wait(&released, &lock) : -EWOULDBLOCK;
+        error = may_wait ? cond_wait_interruptible(&released, &lock, DEADLINE_NEVER) : -EWOULDBLOCK;
     if (error == 0 && lock_of(file) == NULL) {
         LIST_INSERT_HEAD(&locks, wanted, link);
         wanted = NULL;
@@ -112,7 +113,9 @@ int flock(int fd, int operation)
     int error = fd_get(fd, &file);
 
     if (error == 0) {
-        error = lock_file(file, operation);
+        do {
+            error = lock_file(file, operation);
+        } while (glue_restarts(error));
         file_put(file);
     }
     return (int)glue_result(error);

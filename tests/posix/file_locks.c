@@ -3,6 +3,8 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/sendfile.h>
@@ -62,6 +64,38 @@ TEST(lock_wait, "flock waits until the other one unlocks.")
     worker_join(worker);
     CHECK(work_holds("f", "firstsecond"));
     CHECK_OK(close(a));
+    work_end();
+}
+
+static void do_nothing(int sig)
+{
+    (void)sig;
+}
+
+static void *interrupt_later(void *argument)
+{
+    sleep_ms(30);
+    CHECK_EQ(pthread_kill(*(pthread_t *)argument, SIGUSR1), 0);
+    return NULL;
+}
+
+TEST(lock_signal, "A signal ends the wait for a lock with EINTR.")
+{
+    struct sigaction action = {.sa_handler = do_nothing}, old;
+    pthread_t self = pthread_self();
+
+    REQUIRE_WORK();
+    CHECK_OK(sigaction(SIGUSR1, &action, &old));
+    int a = work_file("f", ""), b = open("f", O_RDONLY);
+    CHECK_OK(flock(a, LOCK_EX));
+    struct worker *worker = worker_start(interrupt_later, &self);
+    CHECK_FAILS(flock(b, LOCK_EX), EINTR);
+    worker_join(worker);
+    CHECK_OK(flock(a, LOCK_UN));
+    CHECK_OK(flock(b, LOCK_EX | LOCK_NB));
+    CHECK_OK(sigaction(SIGUSR1, &old, NULL));
+    CHECK_OK(close(a));
+    CHECK_OK(close(b));
     work_end();
 }
 
