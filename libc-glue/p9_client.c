@@ -131,7 +131,7 @@ static int error_of(uint64_t number)
     return -EIO;
 }
 
-int p9_send(const struct p9_data *data)
+int p9_send(struct p9_data *data)
 {
     struct p9_exchange e = {.request = request,
                             .request_bytes = put_bytes,
@@ -152,6 +152,8 @@ int p9_send(const struct p9_data *data)
     long got = p9_device()->exchange(p9_device(), &e);
     if (got < 0)
         return (int)got;
+    if (data != NULL)
+        data->got = (size_t)got > e.reply_bytes ? (size_t)got - e.reply_bytes : 0;
     reply_bytes = (size_t)got < e.reply_bytes ? (size_t)got : e.reply_bytes;
     uint64_t bytes = p9_take(4), reply_type = p9_take(1);
     p9_take(2); /* the tag: one message at a time */

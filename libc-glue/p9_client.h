@@ -50,6 +50,7 @@ struct p9_data {
     const void *out; /* of a write */
     void *in;        /* of a read: `bytes` is room for it */
     size_t bytes;
+    size_t got; /* what came of a read */
 };
 
 /* Connects, at the first call. The folder's own fid. -ENODEV: there is nothing to connect to;
@@ -64,7 +65,7 @@ void p9_begin(uint8_t type);
 void p9_put(uint64_t value, unsigned bytes);
 void p9_put_text(const char *text, size_t bytes);
 /* 0, or the host's error as a negative errno. */
-int p9_send(const struct p9_data *data);
+int p9_send(struct p9_data *data);
 uint64_t p9_take(unsigned bytes);
 /* The next bytes of the reply; fewer are there than wanted: NULL. */
 const char *p9_take_bytes(size_t bytes);

@@ -120,8 +120,12 @@ static int walk(const struct node *from, const char *name, size_t bytes, uint32_
     if (name != NULL)
         p9_put_text(name, bytes);
     int error = p9_send(NULL);
-    if (error == 0 && p9_take(2) == 1)
-        *out_type = (uint8_t)p9_take(1);
+    if (error == 0) {
+        if (p9_take(2) != (name != NULL ? 1 : 0))
+            error = -EIO;
+        else if (name != NULL)
+            *out_type = (uint8_t)p9_take(1);
+    }
     int end = p9_end();
     *out_fid = fid;
     return error != 0 ? error : end;
@@ -282,7 +286,9 @@ static bool take_entry(struct fs_entries *entries, off_t *position, size_t *out_
                  : (type & P9_QID_LINK) != 0 ? S_IFLNK
                                              : S_IFREG;
     *out_bytes = ENTRY_BYTES + entry.name_bytes;
-    if (entry.name == NULL || entry.name_bytes == 0 || entry.name_bytes > NAME_MAX)
+    if (entry.name == NULL || entry.name_bytes == 0 || entry.name_bytes > NAME_MAX ||
+        memchr(entry.name, '/', entry.name_bytes) != NULL ||
+        memchr(entry.name, 0, entry.name_bytes) != NULL)
         return false;
     bool is_own = (entry.name_bytes == 1 && entry.name[0] == '.') ||
                   (entry.name_bytes == 2 && memcmp(entry.name, "..", 2) == 0);
@@ -465,7 +471,7 @@ static int sync_file(struct file *file)
 }
 
 /* One message's worth. How much was moved. */
-static ssize_t move_some(uint8_t type, uint32_t fid, const struct p9_data *data, off_t position)
+static ssize_t move_some(uint8_t type, uint32_t fid, struct p9_data *data, off_t position)
 {
     p9_begin(type);
     p9_put(fid, 4);
@@ -474,7 +480,7 @@ static ssize_t move_some(uint8_t type, uint32_t fid, const struct p9_data *data,
     ssize_t result = p9_send(data);
     if (result == 0) {
         result = (ssize_t)p9_take(4);
-        if ((size_t)result > data->bytes)
+        if ((size_t)result > (type == P9_TREAD ? data->got : data->bytes))
             result = -EIO;
     }
     int end = p9_end();
