@@ -25,6 +25,11 @@
 /* Room in each receive buffer for what the stack keeps about it. */
 #define NETDEV_STACK_BYTES 64
 
+/* So many bytes behind the data of a received buffer can be read, too: lwIP looks into the
+ * beginning of an IPv6 extension header before it asks whether all of that is there (its
+ * ip6_input). */
+#define NETDEV_TAIL_BYTES 8
+
 /* What the device does for the stack, as negotiated. */
 enum netdev_features {
     NETDEV_TX_CHECKSUM = 1, /* completes a checksum: netdev_tx.checksum_start */

@@ -77,7 +77,7 @@ struct header { /* before each packet, 5.1.6 */
  * alignments like the first (libc-glue/memory.S says what that is worth), as the room is a multiple
  * of 8. */
 #define HEADER_AT (sizeof(struct netdev_buffer) + 6)
-#define ROOM_BYTES ((BUFFER_BYTES - HEADER_AT) & -8ul)
+#define ROOM_BYTES ((BUFFER_BYTES - HEADER_AT - NETDEV_TAIL_BYTES) & -8ul)
 #define ROOM_MTU (ROOM_BYTES - sizeof(struct header) - ETHERNET_BYTES)
 /* A packet of 64 KiB with its headers has no more. */
 #define PACKET_MAX_BUFFERS ((65536 + 256) / ROOM_BYTES + 1)

@@ -6,7 +6,7 @@ import fuzzing
 from framework import test
 
 RUNS = 20000
-SLOW = {"virtio_net": 3000}
+SLOW = {"virtio_net": 3000, "lwip": 5000, "pci": 5000}
 built = threading.Lock()
 
 

@@ -14,6 +14,8 @@ FUZZ_archive := kernel/archive.c kernel/tar.c kernel/cpio.c
 FUZZ_boot := $(FUZZ_BOOT) $(wildcard boot/*.c)
 FUZZ_cmdline := kernel/cmdline.c $(FUZZ_LOG)
 FUZZ_elf := $(FUZZ_BOOT) pv/hypervisor/elf.c
+FUZZ_config := net/config.c $(patsubst %,$(DEPS)/lwip/src/core/%.c,def ip ipv4/ip4_addr ipv6/ip6_addr) $(FUZZ_LOG)
+FUZZ_lwip := net/checksum.c net/device.c net/packet.c net/syn.c $(SOURCES_lwip) $(FUZZ_LOG)
 FUZZ_pci := kernel/pci.c kernel/virtio/pci.c kernel/virtio/vq.c kernel/virtio/virtio.c kernel/virtio/net.c \
     $(FUZZ)/no_drivers.c $(FUZZ_MACHINE)
 FUZZ_virtio_net := kernel/virtio/vq.c kernel/virtio/virtio.c kernel/virtio/net.c $(FUZZ)/no_drivers.c \
@@ -25,18 +27,23 @@ FUZZERS := $(patsubst FUZZ_%,%,$(filter-out FUZZ_LOG FUZZ_BOOT FUZZ_MACHINE,$(fi
 # On x86 nothing has to be aligned, and what is read here lies anywhere.
 FUZZ_FLAGS = -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=alignment \
     -fno-sanitize-recover=all -Wall -Wextra -Werror -Wno-sign-compare -I. -isystem $(DEPS)/xen/include \
-    -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -Iapps/httpd
+    -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -Iapps/httpd -idirafter net -isystem $(DEPS)/lwip/src/include
 
 $(B)/fuzz/obj/%.o: % $(B)/flags/fuzz $(FETCHED)
 	$(say) CLANG $<
 	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
+$(B)/fuzz/obj/lwip/%.o: $(DEPS)/lwip/src/% $(B)/flags/fuzz
+	$(say) CLANG lwip/$*
+	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) -w -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 
 $(B)/flags/fuzz: FORCE
 	$(call stamp,$(CLANG) $(FUZZ_FLAGS))
 
 # $(call fuzzer_rule,NAME)
 define fuzzer_rule
-FUZZ_OBJECTS_$(1) := $(patsubst %,$(B)/fuzz/obj/%.o,$(FUZZ)/$(1).c $(FUZZ_$(1)))
+FUZZ_OBJECTS_$(1) := $(patsubst $(B)/fuzz/obj/$(DEPS)/lwip/src/%,$(B)/fuzz/obj/lwip/%, \
+    $(patsubst %,$(B)/fuzz/obj/%.o,$(FUZZ)/$(1).c $(FUZZ_$(1))))
 $(B)/fuzz/$(1): $$(FUZZ_OBJECTS_$(1))
 	$$(say) LINK $$@
 	$$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $$@ $$^

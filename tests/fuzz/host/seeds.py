@@ -170,6 +170,22 @@ SEEDS = {
         name: struct.pack("<IBHH", features, 1, 256, 256) + bytes(8)
         + b"\x8a\x03\x40\x00\x0c" + bytes(10) + b"\x01\x00" + b"\x06\x40" * 3
         + b"\x00\x02\x40\x40\x00\x00\x01\x8b\x01\x06\x40" * 4 + b"\x80\x01\x00\x00\x00\x10\x00\x00\x00\x07\x40"
-        for name, features in (("plain", 0), ("all", 0x30018dab))},
+        for name, features in (("plain", 0), ("all", 0x30018dab))} | {
+            # Eight buffers that are full.
+            "full": struct.pack("<IBHH", 0, 1, 256, 256) + bytes(8) + b"\x8a\x07" + struct.pack("<HB", 1904, 0) * 8 + b"\x06\x40"},
     "pci": {"virtio": virtio_function(), "bridge": virtio_function()[:14] + b"\1" + virtio_function()[15:]},
+    "config": {"dhcp": b"dhcp", "static": b"10.0.2.15/24,10.0.2.2,10.0.2.3,1.1.1.1", "no-gateway": b"10.0.2.15/8,,1.1.1.1",
+               "ip6": b"fd00::15/64,fd00::2,2001:db8::53"},
+    # A byte for DHCP, then steps: see step() of lwip.c.
+    "lwip": {
+        "tcp": b"\0" + b"".join(b"\1" + bytes([flags, 0, 0]) + struct.pack("<H", len(data)) + data for flags, data in
+                               ((0x82, b""), (0x10, b""), (0x18, b"GET / HTTP/1.0"), (0x11, b""), (0x10, b""))),
+        "tcp-options": b"\0\1\x82\0\5" + bytes([2, 4, 5, 0xb4, 1, 3, 3, 7, 4, 2, 1, 1, 8, 10, 0, 0, 0, 1, 0, 0]) + b"\0\0",
+        "dns": b"\0\x86\1\0\0\4\x10\0\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\1\2\3\4",
+        "dhcp": b"\1" + b"".join(b"\5" + struct.pack("<H", len(options)) + options + b"\x08\0\2" for options in (
+            b"\x35\1\2\x36\4\x0a\0\2\2\1\4\xff\xff\xff\0\3\4\x0a\0\2\2\6\4\x0a\0\2\3\x33\4\0\0\x0e\x10\xff",
+            b"\x35\1\5\x36\4\x0a\0\2\2\1\4\xff\xff\xff\0\3\4\x0a\0\2\2\6\4\x0a\0\2\3\x33\4\0\0\x0e\x10\xff")),
+        "ip6": b"\0\7\x80\x18\0" + b"\x86\0\0\0\x40\0\7\x08" + bytes(8) + b"\1\1\2\0\0\0\0\1",
+        "ip6-header-cut": b"\0\x2b\0\0\0",
+        "udp": b"\0\3\x10\x27\4\0abcd", "ping": b"\0\x84\x08\0\x08\0\0\0\0\1\0\1"},
 }

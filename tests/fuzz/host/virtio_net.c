@@ -155,7 +155,7 @@ static void receive(struct netdev *dev, const struct netdev_rx *packet)
 
     for (struct netdev_buffer *b = packet->first, *next; b; b = next) {
         FUZZ_CHECK((char *)b->data >= b->stack + sizeof(b->stack) &&
-                   (char *)b->data + b->bytes <= (char *)b + BUFFER_BYTES);
+                   (char *)b->data + b->bytes + NETDEV_TAIL_BYTES <= (char *)b + BUFFER_BYTES);
         for (uint32_t i = 0; i < b->bytes; i++)
             sum += ((uint8_t *)b->data)[i];
         total += b->bytes;
