@@ -18,9 +18,13 @@
 
 static uintptr_t start, end, limit;
 
-void heap_init(uintptr_t new_limit)
+void heap_init(size_t offset, uintptr_t new_limit)
 {
-    start = end = page_padding_start().n;
+    start = page_padding_start().n;
+    if (page_padding_end().n > start) /* its first page is mapped already */
+        start += offset;
+    end = start;
+    page_padding_reserve((vaddr_t){end});
     limit = new_limit;
 }
 

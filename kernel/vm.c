@@ -21,6 +21,8 @@
 #define TABLE_BYTES (512 * PAGE_SIZE)
 #define L3_BYTES (1ul << 39) /* kernel/pagetable.c: one L3 table */
 #define HEAP_MAX_BYTES (1ul << 37)
+#define HEAP_STARTS 256 /* 16 bytes from one to the next */
+#define AREA_STARTS 128 /* a page from one to the next: leaves most of the first page table */
 #define PROTECTIONS (VM_READ | VM_WRITE | VM_EXEC)
 
 struct region {
@@ -437,7 +439,9 @@ int vm_init(void)
     uint64_t memory_bytes = pv_boot.max_pages * PAGE_SIZE;
     uintptr_t heap_limit =
         page_padding_start().n + (memory_bytes < HEAP_MAX_BYTES ? memory_bytes : HEAP_MAX_BYTES);
-    heap_init(heap_limit);
+    /* Beyond what the image's address has; without that none at all (noaslr). */
+    uint64_t random = pv_image_slide ? entropy_early() : 0;
+    heap_init(random % HEAP_STARTS * 16, heap_limit);
     /* Addresses are cheap: several times the memory, for gaps, guards and fragmentation. */
     area_end = heap_limit + 4 * memory_bytes + (64ul << 20);
     uintptr_t limit = ((uintptr_t)image_start & -L3_BYTES) + L3_BYTES;
@@ -445,6 +449,7 @@ int vm_init(void)
         area_end = limit;
     area_end &= -TABLE_BYTES;
     int error = pagetable_init(heap_limit, area_end, &area_start);
+    area_start += random / HEAP_STARTS % AREA_STARTS * PAGE_SIZE;
     search_from = area_start;
     if (!error && !pv_boot.wx_enforced)
         error = protect_image();

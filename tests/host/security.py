@@ -6,7 +6,7 @@ import time
 
 import hosts
 import qmp
-from framework import BOOT_TIMEOUT_S, PARVUS, app_image, boot, suite, test
+from framework import BOOT_TIMEOUT_S, PARVUS, app_image, boot, parvus, suite, test
 
 HOSTS = ["tcg-microvm", "kvm-microvm", "xen-dom0", "nested-kvm"]
 
@@ -53,3 +53,43 @@ def check_processor(host, folder):
                  re.findall(r"\b(CR0|CR4|EFER) *= *([0-9a-f]+)", text)}
     for register, bit, what in PROTECTIONS:
         assert registers[register] >> bit & 1, f"{register} {registers[register]:#x} lacks bit {bit}, {what}"
+
+
+# Bits that must differ between boots, of the addresses that tests/security/ends.c tells.
+RANDOM_BITS = {"image": 16, "heap": 20, "region": 20, "stack": 20, "canary": 60}
+ADDRESSES = re.compile(r"^image (\w+) heap (\w+) region (\w+) stack (\w+) canary (\w+)$", re.MULTILINE)
+
+
+def places(host, *options):
+    status, console = parvus(host, app_image("security"), ["--end", "addresses"], options)
+    found = ADDRESSES.search(console)
+    assert status == 0 and found, console
+    return dict(zip(RANDOM_BITS, (int(text, 16) for text in found.groups())))
+
+
+@test("security-aslr", "Over 20 boots image, heap, regions, stack and canary differ, by the promised bits.",
+      hosts=["tcg-microvm"])
+def check_aslr(host):
+    boots = [places(host) for _ in range(20)]
+    for name, bits in RANDOM_BITS.items():
+        values = [boot[name] for boot in boots]
+        assert len(set(values)) == len(values), f"{name} was the same twice: {values}"
+        changed = 0
+        for value in values:
+            changed |= value ^ values[0]
+        assert changed.bit_count() >= bits, f"{name}: only the bits {changed:#x} differ"
+    for one, other in ("image", "heap"), ("image", "region"), ("heap", "region"):
+        assert len({boot[one] - boot[other] for boot in boots}) > 1, f"{one} tells where {other} is"
+
+
+@test("security-aslr-boots", "Two boots differ on each kind of host.", hosts=["kvm-microvm", "xen-domu"])
+def check_aslr_boots(host):
+    first, second = places(host), places(host)
+    assert all(first[name] != second[name] for name in RANDOM_BITS), (first, second)
+
+
+@test("security-noaslr", "With noaslr the addresses are those of the link, in each boot.", hosts=["tcg-microvm"])
+def check_noaslr(host):
+    first, second = (places(host, "--append", "noaslr") for _ in range(2))
+    assert first.pop("canary") != second.pop("canary")
+    assert first == second and first["image"] >> 21 == 0x400000 >> 21, (first, second)

@@ -4,8 +4,10 @@
 #include "tests/security/ends.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "kernel/vm.h"
 #include "tests/guest/test.h"
 #include "tests/security/instructions.h"
 
@@ -19,11 +21,25 @@ static void wait_for_ever(void)
         sleep_ms(1000);
 }
 
+/* Where things are, and the canary, for somebody who compares boots. */
+static void addresses(void)
+{
+    extern uintptr_t __stack_chk_guard;
+    void *region = NULL;
+    char local;
+
+    if (vm_map(&region, PAGE_SIZE, VM_READ | VM_WRITE, "region") == 0)
+        printf("image %lx heap %lx region %lx stack %lx canary %lx\n", (uintptr_t)addresses,
+               (uintptr_t)malloc(1), (uintptr_t)region, (uintptr_t)&local, __stack_chk_guard);
+    exit(0);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } ends[] = {
     {"wait", wait_for_ever},
+    {"addresses", addresses},
 };
 
 int end_run(const char *name)
