@@ -118,7 +118,7 @@ LINK_HYPERVISOR = $(LINK_COMMON) -no-pie
 # switch, or copy much at boot (for size, copies are made byte by byte).
 FAST_SOURCES := pv/hypervisor/apic.c pv/hypervisor/callback.c pv/hypervisor/domain_build.c pv/hypervisor/event.c \
     pv/hypervisor/hypercall.c pv/hypervisor/mmu_op.c pv/hypervisor/pagetable.c pv/hypervisor/pirq.c \
-    pv/hypervisor/trap.c pv/clock.c pv/events.c pv/mmu.c kernel/dma.c kernel/page.c kernel/pagetable.c \
+    pv/hypervisor/trap.c pv/clock.c pv/events.c pv/mmu.c pv/relocate.c kernel/dma.c kernel/page.c kernel/pagetable.c \
     kernel/sched.c kernel/sync.c kernel/virtio/net.c kernel/virtio/vq.c kernel/virtio/virtio.c libc-glue/fd.c \
     libc-glue/file.c libc-glue/io.c libc-glue/poll.c libc-glue/socket.c libc-glue/socket_transfer.c libc-glue/time.c libc-glue/tmpfs_file.c \
     libc-glue/tmpfs_pages.c

@@ -145,10 +145,8 @@ static void relocate_addresses(uintptr_t slide)
             *where++ += slide;
             continue;
         }
-        uint64_t *at = where;
-        for (uint64_t bits = *entry >> 1; bits; bits >>= 1, at++)
-            if (bits & 1)
-                *at += slide;
+        for (uint64_t bits = *entry >> 1; bits; bits &= bits - 1)
+            where[__builtin_ctzll(bits)] += slide;
         where += RELR_BITMAP_WORDS;
     }
 }
