@@ -71,7 +71,8 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone)
 {
     uint64_t ns = clock_wall_ns();
 
-    (void)zone; /* obsolete: POSIX leaves it unspecified */
+    if (zone != NULL) /* obsolete, but programs ask; Linux says UTC, too */
+        *(struct timezone *)zone = (struct timezone){0};
     now->tv_sec = (time_t)(ns / NS_PER_SECOND);
     now->tv_usec = (suseconds_t)(ns % NS_PER_SECOND / NS_PER_US);
     return 0;

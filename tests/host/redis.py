@@ -1,0 +1,42 @@
+"""apps/redis, the server as it comes, with Redis's own clients over a TAP (tests/netns.py)."""
+import re
+import shutil
+
+from framework import Skip, test
+from netns import Network
+
+REDIS_HOSTS = ["tcg-microvm", "kvm-microvm", "xen-dom0"]
+ARGUMENTS = ["--bind", "0.0.0.0", "--protected-mode", "no", "--save", "", "--dir", "/tmp", "--appendonly", "yes",
+             "--enable-debug-command", "yes"]
+
+
+@test("redis-clients", "redis-cli and redis-benchmark are served; what needs a fork is refused; the log of changes is read again.",
+      REDIS_HOSTS)
+def check_clients(host, folder):
+    if not shutil.which("redis-cli"):
+        raise Skip("redis-tools is missing")
+    with Network() as network, network.guest(host, "redis", folder, arguments=ARGUMENTS,
+                                             options=["--mem", "256M"]) as guest:
+        guest.wait_for("Ready to accept connections")
+
+        def client(*words):
+            return network.output("redis-cli", "-h", Network.GUEST, *words).strip()
+        assert client("set", "key", "a value") == "OK" and client("get", "key") == "a value"
+        assert client("incrby", "n", "42") == "42"
+        assert client("eval", "return redis.call('incr', KEYS[1]) * 2", "1", "n") == "86"
+        assert client("lpush", "list", *map(str, range(100))) == "100" and client("llen", "list") == "100"
+        assert client("zadd", "set", "3", "c", "1", "a", "2", "b") == "3"
+        assert client("zrange", "set", "0", "-1").split() == ["a", "b", "c"]
+        assert "wrong number of arguments" in client("get")
+        assert client("bgsave").startswith("ERR")
+        guest.wait_for("Can't save in background: fork: Function not implemented")
+        assert client("save") == "OK"
+        output = network.output("redis-benchmark", "-h", Network.GUEST, "-t", "get,set", "-P", "16", "-c", "30",
+                                "-n", "20000", "-q", timeout=600)
+        assert len(re.findall(r"(?:SET|GET): [0-9.]+ requests per second", output)) == 2, output
+        before = client("debug", "digest")
+        assert client("debug", "loadaof") == "OK"
+        assert client("debug", "digest") == before and client("get", "n") == "43"
+        assert client("time").split()[0].startswith(("1", "2"))
+        network.output("redis-cli", "-h", Network.GUEST, "shutdown", "nosave")
+        assert guest.wait() == 0, guest.text()[-2000:]
