@@ -243,6 +243,16 @@ bool thread_serve_interrupt(void)
     return interrupt_handler(true);
 }
 
+void thread_defer_interrupts(void)
+{
+    thread_self()->nr_held++;
+}
+
+void thread_allow_interrupts(void)
+{
+    thread_self()->nr_held--;
+}
+
 static void run_interrupt_handler(void)
 {
     pv_events_restore(true);

@@ -89,6 +89,11 @@ bool thread_serve_interrupt(void);
  * masked, also when fn returns. */
 void fpu_preserving_call(void (*fn)(void));
 
+/* In between, the end of an event does not run the handler for the caller, as if it held a mutex:
+ * for who has given others a pointer into its stack. They nest. */
+void thread_defer_interrupts(void);
+void thread_allow_interrupts(void);
+
 /* Where t's instance of `ours`, a thread-local variable of the calling thread, is. */
 void *thread_local_of(const struct thread *t, void *ours);
 

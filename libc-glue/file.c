@@ -105,9 +105,11 @@ int file_wait(struct file *file, unsigned events, uint64_t deadline_ns)
     };
     int result = 0;
 
+    thread_defer_interrupts(); /* a handler may jump away */
     file_watch(file, &sleeper.waiter);
     while (result == 0 && (file_poll(file) & sleeper.waiter.events) == 0)
         result = semaphore_wait_interruptible(&sleeper.woken, deadline_ns);
     file_unwatch(file, &sleeper.waiter);
+    thread_allow_interrupts();
     return result;
 }

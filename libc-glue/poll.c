@@ -46,6 +46,7 @@ static int wait_for_one(struct poll_watch *watches, unsigned count, uint64_t dea
     struct poll_call call = {.woken = SEMAPHORE_INIT(0)};
     int found, error = 0;
 
+    thread_defer_interrupts(); /* a handler may jump away */
     for (struct poll_watch *w = watches; w < watches + count; w++) {
         w->call = &call;
         w->waiter.wake = wake_call;
@@ -60,6 +61,7 @@ static int wait_for_one(struct poll_watch *watches, unsigned count, uint64_t dea
     for (struct poll_watch *w = watches; w < watches + count; w++)
         if (w->file != NULL)
             file_unwatch(w->file, &w->waiter);
+    thread_allow_interrupts();
     return found == 0 && error == -EINTR ? error : found;
 }
 

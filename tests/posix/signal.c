@@ -896,3 +896,33 @@ TEST(signal_stack_overflow, "A stack overflow is SIGSEGV for a handler on an alt
     CHECK(atomic_load(&fault_code) == SEGV_MAPERR || atomic_load(&fault_code) == SEGV_ACCERR);
     signal(SIGSEGV, SIG_DFL);
 }
+
+/* The signals come whenever they do: in the wait, before it, behind it. */
+TEST(signal_jump_from_wait, "siglongjmp out of poll leaves nothing behind in what it waited for.")
+{
+    const struct itimerval every = {.it_value = {.tv_usec = 1000},
+                                    .it_interval = {.tv_usec = 1000}};
+    volatile int jumps = 0;
+    struct pollfd pfd;
+    int p[2];
+    char c;
+
+    REQUIRE_OK(pipe(p));
+    pfd = (struct pollfd){.fd = p[0], .events = POLLIN};
+    set_handler(SIGALRM, jump, 0);
+    if (sigsetjmp(back, 1) != 0)
+        jumps++;
+    else
+        CHECK_OK(setitimer(ITIMER_REAL, &every, NULL));
+    if (jumps < 100)
+        poll(&pfd, 1, -1);
+    signal(SIGALRM, SIG_IGN);
+    CHECK_OK(setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL));
+    CHECK_GE(jumps, 100);
+    CHECK_EQ(write(p[1], "x", 1), 1); /* wakes whoever is on the list */
+    CHECK_EQ(poll(&pfd, 1, -1), 1);
+    CHECK_EQ(read(p[0], &c, 1), 1);
+    CHECK_OK(close(p[0]));
+    CHECK_OK(close(p[1]));
+    signal(SIGALRM, SIG_DFL);
+}
