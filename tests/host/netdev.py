@@ -5,6 +5,7 @@ import re
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 
 import hosts as host_table
@@ -229,6 +230,27 @@ def check_full(guest):
             guest.device.give_back()
         got += [guest.answer()[2] for _ in range(200 - 128)]
         assert got == [struct.pack("<I", i) for i in range(200)], "frames are missing or out of order"
+    quit_guest(guest)
+
+
+@scene("netdev-storm", "A device that interrupts all the time does not keep the guest from its work.",
+       ["tcg-microvm", "tcg-q35"])
+def check_storm(guest):
+    over = threading.Event()
+
+    def storm():
+        while not over.is_set():
+            for q in guest.device.queues:
+                q.interrupt()
+
+    thread = threading.Thread(target=storm)
+    thread.start()
+    try:
+        for _ in range(20):
+            check_sizes(guest, (100,))
+    finally:
+        over.set()
+        thread.join()
     quit_guest(guest)
 
 
