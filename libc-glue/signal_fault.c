@@ -20,6 +20,7 @@
 /* Page-fault error code (Intel SDM volume 3, 4.7). */
 #define ERROR_PRESENT 0x1
 
+#define EFLAGS_IF 0x200ull
 #define EFLAGS_DF 0x400ull
 
 struct record {
@@ -77,8 +78,7 @@ static void run_handler(void)
 
 SIGNAL_IN_TRAP _Noreturn static void run_record(struct record *r)
 {
-    pv_events_mask();
-    current = r;
+    current = r; /* events are masked: at_fault */
     fpu_preserving_call(run_handler);
     pv_resume(&r->frame);
 }
@@ -207,7 +207,9 @@ SIGNAL_IN_TRAP static bool at_fault(struct trap_frame *frame)
     frame->rdi = (uintptr_t)r;
     frame->rsp = (uintptr_t)r - sizeof(uintptr_t); /* as after a call */
     frame->rbp = 0;
-    frame->rflags &= ~EFLAGS_DF;
+    /* Events stay masked until run_handler: one that came at the return from the trap, on its
+     * stack, would write over the record. */
+    frame->rflags &= ~(EFLAGS_DF | EFLAGS_IF);
     return true;
 }
 

@@ -17,11 +17,7 @@
 #define PIC1_MASK 0x21
 #define PIC2_MASK 0xa1
 
-/* Interrupts of this class and below stay pending (SDM vol. 3A, 11.8.3.1): vectors 16..31. */
-#define TASK_PRIORITY 0x10
-
 enum { /* MMIO offset; the x2APIC MSR is MSR_X2APIC + offset / 16 */
-       APIC_TASK_PRIORITY = 0x80,
        APIC_EOI = 0xb0,
        APIC_SPURIOUS = 0xf0,
        APIC_LVT_TIMER = 0x320,
@@ -65,9 +61,6 @@ void apic_init(void)
     cpu_wrmsr(MSR_APIC_BASE, is_x2apic ? base | APIC_BASE_X2APIC : base);
     if (!is_x2apic)
         memory_map(APIC_ADDRESS, APIC_ADDRESS + PAGE_BYTES, 1);
-    /* A device that the guest drives may send any vector; one of an exception would be taken for
-     * it. */
-    apic_write(APIC_TASK_PRIORITY, TASK_PRIORITY);
     apic_write(APIC_SPURIOUS, APIC_SOFTWARE_ENABLE | VECTOR_SPURIOUS);
     /*
      * No interrupts from the legacy PICs or the NMI line: nobody here would serve them. The PICs

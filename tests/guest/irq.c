@@ -176,11 +176,6 @@ static const char *needs_edu(void)
     return device_find(EDU_VENDOR, EDU_DEVICE, 0, &f) ? NULL : "this machine has no edu device";
 }
 
-static const char *needs_parvus_and_edu(void)
-{
-    return host_is_parvus() ? needs_edu() : needs_parvus();
-}
-
 static void edu_acknowledge(void *arg)
 {
     struct edu *edu = arg;
@@ -404,29 +399,6 @@ TEST_WHERE(irq_msi, "A function without MSI-X interrupts by MSI.", needs_edu)
     CHECK_OK(pv_event_close(edu.port));
     CHECK_OK(physdev(PHYSDEVOP_unmap_pirq,
                      &(struct physdev_unmap_pirq){.domid = DOMID_SELF, .pirq = map.pirq}));
-    edu_close(&edu);
-}
-
-TEST_WHERE(irq_exception_vector,
-           "A device's message with an exception's number is not taken for one.",
-           needs_parvus_and_edu)
-{
-    struct edu edu;
-
-    REQUIRE(edu_open(&edu, 0));
-    /* Without the hypervisor, which would choose the vector (PCI 3.0, 6.8.1; SDM volume 3, 10.11).
-     */
-    unsigned capability = pci_capability(&edu.f, 0x05, 0);
-    pci_write32(&edu.f, capability + 4, 0xfee00000);
-    pci_write32(&edu.f, capability + 8, 0);
-    for (unsigned vector = 16; vector < 32; vector++) {
-        pci_write16(&edu.f, capability + 12, (uint16_t)vector);
-        pci_write16(&edu.f, capability + 2, pci_read16(&edu.f, capability + 2) | 1);
-        edu_raise(&edu);
-        edu_acknowledge(&edu);
-        pci_write16(&edu.f, capability + 2, pci_read16(&edu.f, capability + 2) & ~1);
-    }
-    device_settle();
     edu_close(&edu);
 }
 

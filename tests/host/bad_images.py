@@ -153,7 +153,8 @@ def bad_guest(name, sentence, change, words):
 
 def refused(test_id, host, words, image, options):
     log = os.path.join(scratch("bad-images"), f"{test_id}.{host}.log")
-    status, console = parvus(host, image, options=options, log=log)
+    # An address that is refused is named.
+    status, console = parvus(host, image, options=options, log=log, leaks=test_id == "bad-guest-high")
     if status != 126:
         return [Result(test_id, FAILED, f"status {status} instead of 126", log)]
     # GRUB, SeaBIOS and UEFI may have their say before.
@@ -183,7 +184,7 @@ register("bad-modules-five", "Five modules are refused in one line.", list(hosts
 
 register("bad-memory", "A guest that does not fit into memory is refused in one line.", HOSTS,
          lambda host: refused("bad-memory", host, "memory", HYPERVISOR,
-                              ["--initrd", stripped("hello"), "--mem", "1200K"]))
+                              ["--initrd", stripped("hello"), "--mem", "1300K"]))
 
 for case, sentence, options, case_hosts in [
         ("cpu-32", "long mode", ["--qemu=-cpu qemu32"], ["tcg-microvm", "tcg-q35-multiboot"]),

@@ -187,6 +187,7 @@ class Device:
                 self.queues[index].taken = self.queues[index].used = value
             else:
                 self.started.clear()
+                self.queues[index].kick = None
                 return struct.pack("<II", index, self.queues[index].taken)
         elif request == SET_VRING_ADDR:
             index, _, descriptors, used, available, _ = struct.unpack("<IIQQQQ", payload)
@@ -202,6 +203,7 @@ class Device:
                 which.start(self.memory)
                 if all(q.kick is not None for q in self.queues):
                     self.started.set()
+                    self.drain()  # what came while nobody heard kicks
         return None
 
     # --- The device ---------------------------------------------------------------------------
@@ -262,11 +264,12 @@ class Device:
         return needed if needed <= offered else None
 
     def send(self, frame, header=NO_HEADER, timeout=60):
-        """A frame for the guest, once it offers the buffers for it."""
+        """A frame for the guest, once QEMU has started the device and the guest offers the buffers for it. (QEMU
+        tells the guest of a link that goes up before it starts the device again.)"""
         end = time.monotonic() + timeout
         while True:
             with self.lock:
-                count = self.buffers_of(HEADER.size + len(frame))
+                count = self.started.is_set() and self.buffers_of(HEADER.size + len(frame))
                 if count:
                     q = self.queues[RX]
                     for head, size in self.fill(HEADER.pack(*header[:6], count) + frame):

@@ -74,9 +74,12 @@ def resolve(argument):
 
 
 def make(*arguments, environment=None):
-    """Runs make in the tree; its output goes to stderr, which is not the application's."""
+    """Runs make in the tree; its output goes to stderr, which is not the application's. It is no part of a make
+    that may have started us."""
+    variables = {name: value for name, value in os.environ.items()
+                 if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
     done = subprocess.run(["make", "-C", ROOT, "--no-print-directory", *arguments], stdout=sys.stderr,
-                          stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})})
+                          stdin=subprocess.DEVNULL, env={**variables, **(environment or {})})
     if done.returncode != 0:
         raise UsageError(f"make {' '.join(arguments)} failed")
 

@@ -16,19 +16,19 @@ def text(string):
 # --- boot: a byte for the protocol, then memory from BASE on --------------------------------------
 
 def multiboot1(command_line=b"mem log=info\0", ranges=((0, 0x9f000, 1), (0x100000, 0x7f00000, 1)),
-               modules=((0x200000, 0x300000, b"guest.elf\0"),), loader=b"qemu\0"):
+               modules=((0x200000, 0x300000, b"guest.elf\0"),), loader=b"qemu\0", command_line_at=0):
     entries = b"".join(struct.pack("<IQQI", 20, *entry) for entry in ranges)
-    at = BASE + 64
+    at = BASE + 72
     texts, places = b"", []
     for piece in (entries, command_line, loader, *(module[2] for module in modules)):
         places.append(at + len(texts))
         texts += piece
     table = b"".join(struct.pack("<IIII", start, end, places[3 + i], 0)
                      for i, (start, end, _) in enumerate(modules))
-    info = struct.pack("<12I", 1 << 2 | 1 << 3 | 1 << 6 | 1 << 9, 0, 0, 0, places[1], len(modules),
+    info = struct.pack("<12I", 1 << 2 | 1 << 3 | 1 << 6 | 1 << 9, 0, 0, 0, command_line_at or places[1], len(modules),
                        at + len(texts), 0, 0, 0, 0, len(entries))
     info += struct.pack("<5I", places[0], 0, 0, 0, places[2])
-    return info.ljust(64, b"\0") + texts + table
+    return info.ljust(72, b"\0") + texts + table
 
 
 def tag(kind, body):
@@ -150,7 +150,7 @@ SEEDS = {
     "acpi": {"rsdt": acpi(False), "xsdt": acpi(True)},
     "archive": {"ustar": tar(tarfile.USTAR_FORMAT), "pax": tar(tarfile.PAX_FORMAT),
                 "gnu": tar(tarfile.GNU_FORMAT), "cpio": b"\0" + CPIO},
-    "boot": {"endless": b"\x80" + multiboot1(modules=((1, 2, b"x"),)),
+    "boot": {"endless": b"\x80" + multiboot1(command_line_at=0x200000),
              "map-entry-wraps": b"\1" + multiboot2(memory_map(0xfffffff0, ())),
              "multiboot1": b"\0" + multiboot1(), "multiboot1-grub": b"\0" + multiboot1(loader=b"GRUB\0"),
              "multiboot2": b"\1" + MULTIBOOT2, "pvh": b"\2" + pvh()},
@@ -163,6 +163,7 @@ SEEDS = {
                     "If-None-Match: \"a\", W/\"b\"\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"),
         "post": text("POST http://h/x HTTP/1.1\r\nhost:h\r\ncontent-length: 5, 5\r\nexpect: 100-continue\r\n\r\nhello"),
         "old": text("\r\nHEAD / HTTP/1.0\nIf-Unmodified-Since: Sunday, 06-Nov-94 08:49:37 GMT\n\n"),
+        "refused-scheme": text("POST hvtp://h/x HTTP/1.1\r\nhost:h\r\n\r\n"),
         "year-with-sign": text("GET / HTTP/1.0\r\nIf-Modified-Since: Sun, 08 Feb -99408:49:37 GMT\r\n\r\n"),
         "options": text("OPTIONS * HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
     # Features (5 bytes), the queues' sizes (2 bytes each), then steps of the device (0x80 and up) and the stack.
@@ -171,8 +172,8 @@ SEEDS = {
         + b"\x8a\x03\x40\x00\x0c" + bytes(10) + b"\x01\x00" + b"\x06\x40" * 3
         + b"\x00\x02\x40\x40\x00\x00\x01\x8b\x01\x06\x40" * 4 + b"\x80\x01\x00\x00\x00\x10\x00\x00\x00\x07\x40"
         for name, features in (("plain", 0), ("all", 0x30018dab))} | {
-            # Eight buffers that are full.
-            "full": struct.pack("<IBHH", 0, 1, 256, 256) + bytes(8) + b"\x8a\x07" + struct.pack("<HB", 1904, 0) * 8 + b"\x06\x40"},
+            # A buffer that is full but for a tail that is too short: refused.
+            "full": struct.pack("<IBHH", 0, 1, 256, 256) + b"\0\x8a\0" + struct.pack("<HB", 1944, 0) + b"\x06\x40"},
     "pci": {"virtio": virtio_function(), "bridge": virtio_function()[:14] + b"\1" + virtio_function()[15:]},
     "config": {"dhcp": b"dhcp", "static": b"10.0.2.15/24,10.0.2.2,10.0.2.3,1.1.1.1", "no-gateway": b"10.0.2.15/8,,1.1.1.1",
                "ip6": b"fd00::15/64,fd00::2,2001:db8::53"},
