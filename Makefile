@@ -260,6 +260,7 @@ CFLAGS_app-$(1) := $$(APP_CFLAGS)
 LDLIBS_app-$(1) := $$(APP_LDLIBS)
 INITRD_app-$(1) := $$(APP_INITRD)
 RUN_app-$(1) := $$(if $$(APP_INITRD),--initrd $(1).initrd )$$(APP_RUN)
+FETCHED_app-$(1) := $$(foreach s,$$(SOURCES_OTHERS),$$(if $$(findstring $$(DEPS)/$$(s)/,$$(APP_SOURCES) $$(APP_CFLAGS) ),$$(DEPS)/source-$$(s)))
 endef
 
 # An application's object: below its output folder, by its path in the application's folder (or,
@@ -267,9 +268,10 @@ endef
 # $(call app_object,NAME,FOLDER,SOURCE)
 app_object = $(B)/apps/$(1)/obj/$(patsubst /%,%,$(patsubst $(2)/%,%,$(3))).o
 
+# Each may include headers of all other people's sources that the application is made of.
 # $(call app_object_rule,NAME,FOLDER,SOURCE)
 define app_object_rule
-$(call app_object,$(1),$(2),$(3)): $(3) $(B)/flags/app-$(1) $(C_HEADERS)
+$(call app_object,$(1),$(2),$(3)): $(3) $(B)/flags/app-$(1) $(C_HEADERS) | $(FETCHED_app-$(1))
 	$$(say) $(if $(filter %.S,$(3)),AS,CC) $(3)
 	$$(call compile,app-$(1),$$<)
 endef
