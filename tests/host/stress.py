@@ -11,6 +11,7 @@ import tarfile
 import time
 
 import hosts
+from benchlib.counts import Counter
 from framework import test
 from netns import Network
 
@@ -97,6 +98,23 @@ def check_short(host, folder):
         assert after["connections_accepted"] - before["connections_accepted"] >= 100000, (before, after)
         check_no_leak(network, before)
         check_log(guest)
+
+
+@test("stress-four-runs", "The fourth run costs what the first did, in instructions of the guest.", [HOST])
+def check_four_runs(host, folder):
+    counter = Counter(folder)
+    counter.clear()
+    with Network() as network, network.guest(host, "httpd", folder, options=counter.options()) as guest:
+        guest.wait_for(SERVING)
+        wrk(network, 256, 1)
+        ab(network, 1000)
+        for load in (lambda: wrk(network, 256, 2), lambda: ab(network, 4000) or 4000):
+            costs = []
+            for _ in range(4):
+                before = sum(counter.read().values())
+                requests = load()
+                costs.append((sum(counter.read().values()) - before) / requests)
+            assert costs[3] < costs[0] * 1.05, f"instructions a request, run by run: {costs}"
 
 
 def attack(network, kind, mac, count):
