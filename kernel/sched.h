@@ -38,7 +38,7 @@ struct thread {
     struct timer timer;              /* ends a wait at its deadline */
     struct fault_catcher *catcher;   /* innermost fault_catch, or NULL */
     uintptr_t stack_low, stack_high; /* its stack; the guard page is below stack_low */
-    void *region;                    /* what to unmap at the end (NULL: not ours) */
+    void *region;                    /* what to unmap at the end (NULL: the stack is not ours) */
     size_t region_bytes;
     void *(*fn)(void *);
     void *arg;

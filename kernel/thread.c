@@ -5,7 +5,8 @@
  * and the reap list (threads that ended detached and wait for somebody to free their stacks). An
  * ending thread holds it until it is off its stack, so whoever frees the stack takes it first.
  *
- * A thread is one region: guard page, stack, TLS block, struct thread.
+ * A thread is one region: guard page, stack, TLS block, struct thread. Or, without the first, it
+ * lies in a stack that its creator gave it; then there is nothing to free.
  */
 #include "kernel/thread.h"
 
@@ -51,19 +52,18 @@ static int check_attr(const struct thread_attr *attr)
     if (attr->stack_bytes &&
         (attr->stack_bytes < THREAD_STACK_MIN_BYTES || attr->stack_bytes > STACK_MAX_BYTES))
         return -EINVAL;
+    if (attr->stack && attr->stack_bytes < THREAD_STACK_MIN_BYTES + overhead_bytes())
+        return -EINVAL;
     return 0;
 }
 
-/* Lays out a thread at the top of its region, ready to be switched to. */
-static struct thread *build(void *region, size_t bytes)
+/* Lays out a thread at the top of its stack, ready to be switched to. */
+static struct thread *build(void *stack, size_t bytes)
 {
-    uintptr_t low = (uintptr_t)region;
-    struct thread *t =
-        (struct thread *)(low + bytes - round_up(sizeof(struct thread), STACK_ALIGN));
+    uintptr_t low = (uintptr_t)stack, high = (low + bytes) & -STACK_ALIGN;
+    struct thread *t = (struct thread *)(high - round_up(sizeof(struct thread), STACK_ALIGN));
 
     memset(t, 0, sizeof(*t));
-    t->region = region;
-    t->region_bytes = bytes;
     t->fs_base = tls_build((uintptr_t)t);
     t->stack_low = low;
     t->stack_high = ((uintptr_t)t - tls_bytes()) & -STACK_ALIGN; /* also rsp at switch_first */
@@ -81,7 +81,8 @@ void thread_set_name(struct thread *t, const char *name)
 
 static void release(struct thread *t)
 {
-    vm_unmap(t->region, t->region_bytes);
+    if (t->region)
+        vm_unmap(t->region, t->region_bytes);
 }
 
 static void reap(void)
@@ -103,7 +104,7 @@ int thread_create(struct thread **out, const struct thread_attr *attr, void *(*f
                   void *arg)
 {
     static const struct thread_attr defaults;
-    void *region;
+    void *region = NULL;
 
     if (!attr)
         attr = &defaults;
@@ -114,11 +115,14 @@ int thread_create(struct thread **out, const struct thread_attr *attr, void *(*f
 
     size_t bytes = attr->stack_bytes ? round_up(attr->stack_bytes + overhead_bytes(), PAGE_SIZE)
                                      : THREAD_STACK_DEFAULT_BYTES;
-    error = vm_map(&region, bytes, VM_READ | VM_WRITE | VM_GUARD | VM_DIRTY, "stack");
+    if (!attr->stack)
+        error = vm_map(&region, bytes, VM_READ | VM_WRITE | VM_GUARD | VM_DIRTY, "stack");
     if (error)
         return error;
 
-    struct thread *t = build(region, bytes);
+    struct thread *t = attr->stack ? build(attr->stack, attr->stack_bytes) : build(region, bytes);
+    t->region = region;
+    t->region_bytes = bytes;
     t->fn = fn;
     t->arg = arg;
     t->priority = attr->priority ? attr->priority : THREAD_PRIORITY_DEFAULT;
@@ -158,10 +162,10 @@ void thread_exit(void *result)
         kernel_exit(0); /* the last one leaves: nobody could ever exit() */
     }
     self->state = THREAD_DEAD;
-    if (self->detached)
-        LIST_INSERT_HEAD(&reap_list, self, all_link); /* the next to create or end frees it */
-    else
+    if (!self->detached)
         sched_wake_first(&self->joiner, 0);
+    else if (self->region)
+        LIST_INSERT_HEAD(&reap_list, self, all_link); /* the next to create or end frees it */
     sched_switch();
     __builtin_unreachable();
 }

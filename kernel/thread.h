@@ -1,11 +1,11 @@
 /*
  * Threads: preemptive, fixed priorities, round robin among equals by time slice, tickless.
  *
- * Every thread has its own stack with an unmapped guard page below, and a TLS block from the
- * image's PT_TLS template (x86-64 variant II; %fs:0 holds its own address). Exceeding the stack
- * panics with the thread's name.
- * Callers: kernel, libc-glue, tests. May sleep: thread_create, thread_join, thread_exit (they take
- * vm_lock); none may be called from an event handler except thread_self and thread_name.
+ * Every thread has its own stack, with an unmapped guard page below unless it was given one, and a
+ * TLS block from the image's PT_TLS template (x86-64 variant II; %fs:0 holds its own address).
+ * Exceeding the stack panics with the thread's name. Callers: kernel, libc-glue, tests. May sleep:
+ * thread_create, thread_join, thread_exit (they take vm_lock); none may be called from an event
+ * handler except thread_self and thread_name.
  */
 #ifndef KERNEL_THREAD_H
 #define KERNEL_THREAD_H
@@ -35,11 +35,14 @@ struct thread_attr {
     int priority;     /* default THREAD_PRIORITY_DEFAULT */
     bool service;     /* the kernel's own: not counted, and the guest ends without waiting for it */
     size_t stack_bytes; /* usable stack; default THREAD_STACK_DEFAULT_BYTES less TLS and thread */
+    /* The caller's memory instead, writable until the thread was joined (detached: until it is
+     * gone), stack_bytes of it with TLS and thread within. It has no guard page. */
+    void *stack;
 };
 
 /*
- * Starts fn(arg). 0, -EINVAL (priority or stack size out of range) or -ENOMEM. The thread must be
- * joined or detached once; *out is valid until then.
+ * Starts fn(arg). 0, -EINVAL (priority or stack size out of range, or a given stack too small) or
+ * -ENOMEM. The thread must be joined or detached once; *out is valid until then.
  */
 int thread_create(struct thread **out, const struct thread_attr *attr, void *(*fn)(void *),
                   void *arg);

@@ -80,6 +80,8 @@ int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(vo
         *out = (pthread_t)p;
     }
     mutex_unlock(&creation);
+    if (error == -EINVAL && how.kernel.stack != NULL)
+        return EINVAL;              /* too small with the thread-local variables in it */
     return error != 0 ? EAGAIN : 0; /* no memory, or a stack larger than there can be */
 }
 

@@ -44,6 +44,7 @@ int pthread_attr_resolve(const pthread_attr_t *attr, struct pthread_start *out)
     *out = (struct pthread_start){
         .kernel.stack_bytes =
             attr != NULL && attr->__stack_bytes != 0 ? attr->__stack_bytes : DEFAULT_STACK_BYTES,
+        .kernel.stack = attr != NULL ? attr->__stack : NULL,
         .policy = is_explicit ? attr->__policy : self->policy,
         .priority = is_explicit ? attr->__param.sched_priority : self->priority,
         .is_detached = attr != NULL && attr->__detach_state == PTHREAD_CREATE_DETACHED,
@@ -156,6 +157,17 @@ int pthread_attr_getstack(const pthread_attr_t *attr, void **stack, size_t *byte
 {
     *stack = attr->__stack;
     return pthread_attr_getstacksize(attr, bytes);
+}
+
+int pthread_attr_setstack(pthread_attr_t *attr, void *stack, size_t bytes)
+{
+    if (stack == NULL)
+        return EINVAL;
+    int error = pthread_attr_setstacksize(attr, bytes);
+
+    if (error == 0)
+        attr->__stack = stack;
+    return error;
 }
 
 int pthread_attr_getstacksize(const pthread_attr_t *attr, size_t *bytes)

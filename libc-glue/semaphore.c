@@ -1,5 +1,5 @@
 /*
- * POSIX semaphores: unnamed ones; a name could be shared with nobody.
+ * POSIX semaphores: unnamed ones (named: semaphore_name.c).
  *
  * Ordinary calls from threads; waiting sleeps. sem_post may be called from signal handlers.
  * Source: POSIX.1-2017.
@@ -93,23 +93,4 @@ int sem_getvalue(sem_t *sem, int *value)
 {
     *value = (int)__atomic_load_n(&sem->__value, __ATOMIC_RELAXED);
     return 0;
-}
-
-sem_t *sem_open(const char *name, int flags, ...)
-{
-    (void)name, (void)flags;
-    glue_result(-ENOSYS);
-    return SEM_FAILED;
-}
-
-int sem_close(sem_t *sem)
-{
-    (void)sem;
-    return (int)glue_result(-EINVAL); /* none was ever opened */
-}
-
-int sem_unlink(const char *name)
-{
-    (void)name;
-    return (int)glue_result(-ENOSYS);
 }

@@ -1,7 +1,7 @@
 /*
  * Threads (POSIX.1-2017 <pthread.h>), in place of newlib's. There is one process, so what may be
  * shared between processes may be asked for and changes nothing. Not here: robust mutexes and
- * priority protocols (ENOTSUP), stacks supplied by the application.
+ * priority protocols (ENOTSUP).
  */
 #ifndef _PTHREAD_H
 #define _PTHREAD_H
@@ -88,6 +88,7 @@ int pthread_attr_setscope(pthread_attr_t *__attr, int __scope);
 int pthread_attr_getstack(const pthread_attr_t *__restrict __attr, void **__restrict __stack,
                           size_t *__restrict __bytes);
 int pthread_attr_getstacksize(const pthread_attr_t *__restrict __attr, size_t *__restrict __bytes);
+int pthread_attr_setstack(pthread_attr_t *__attr, void *__stack, size_t __bytes);
 int pthread_attr_setstacksize(pthread_attr_t *__attr, size_t __bytes);
 
 #if __GNU_VISIBLE

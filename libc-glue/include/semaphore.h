@@ -1,5 +1,5 @@
 /*
- * Semaphores (POSIX.1-2017 <semaphore.h>). Named ones are refused: ENOSYS.
+ * Semaphores (POSIX.1-2017 <semaphore.h>). Named ones have names of their own, in no file system.
  */
 #ifndef _SEMAPHORE_H
 #define _SEMAPHORE_H

@@ -2,11 +2,13 @@
  * Threads: life and attributes, the objects they wait for each other with, cancellation.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <threads.h>
 #include <time.h>
@@ -154,6 +156,40 @@ TEST(pthread_stack, "A thread has the stack that it was promised.")
     REQUIRE_EQ(pthread_create(&thread, &attr, use_stack, (void *)(bytes - 16384)), 0);
     CHECK(join(thread) == NULL);
     pthread_attr_destroy(&attr);
+}
+
+static void *where_am_i(void *out)
+{
+    *(void **)out = __builtin_frame_address(0);
+    return NULL;
+}
+
+TEST(pthread_given_stack,
+     "A thread runs on memory that it was given, which is free again once it is joined.")
+{
+    const size_t bytes = 200001;
+    char *memory = malloc(bytes + 1), *inside = NULL, *there = memory + 1;
+    pthread_attr_t attr;
+    pthread_t thread;
+    void *stack;
+    size_t got;
+
+    REQUIRE_OK(memory == NULL);
+    REQUIRE_OK(pthread_attr_init(&attr));
+    CHECK_EQ(pthread_attr_setstack(&attr, there, PTHREAD_STACK_MIN - 1), EINVAL);
+    CHECK_EQ(pthread_attr_setstack(&attr, there, bytes), 0);
+    CHECK_EQ(pthread_attr_getstack(&attr, &stack, &got), 0);
+    CHECK(stack == there && got == bytes);
+    for (int i = 0; i < 100; i++) {
+        REQUIRE_EQ(pthread_create(&thread, &attr, where_am_i, &inside), 0);
+        CHECK(join(thread) == NULL);
+        CHECK(there <= inside && inside < there + bytes);
+        memset(memory, 0xee, bytes + 1);
+    }
+    REQUIRE_EQ(pthread_create(&thread, &attr, use_stack, (void *)100000), 0);
+    CHECK(join(thread) == NULL);
+    pthread_attr_destroy(&attr);
+    free(memory);
 }
 
 TEST(pthread_scheduling,
@@ -685,9 +721,43 @@ TEST(semaphore, "A semaphore counts; waiting for it may be timed.")
     REQUIRE_OK(sem_init(&s, 0, SEM_VALUE_MAX));
     CHECK_FAILS(sem_post(&s), EOVERFLOW);
     CHECK_OK(sem_destroy(&s));
-#ifdef __parvus__
-    CHECK(sem_open("/name", 0) == SEM_FAILED && errno == ENOSYS);
-#endif
+}
+
+TEST(semaphore_names,
+     "A semaphore is found by its name, until it is unlinked; those who have it keep it.")
+{
+    char name[32], text[300];
+    sem_t *first, *second;
+    int value = -1;
+
+    snprintf(name, sizeof(name), "/parvus-%d", (int)getpid());
+    CHECK(sem_open(name, 0) == SEM_FAILED && errno == ENOENT);
+    CHECK(sem_open("/a/b", O_CREAT, 0600, 1) == SEM_FAILED && errno == EINVAL);
+    CHECK(sem_open("/", O_CREAT, 0600, 1) == SEM_FAILED && errno == EINVAL);
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = 0;
+    CHECK(sem_open(text, O_CREAT, 0600, 1) == SEM_FAILED);
+    CHECK(errno == ENAMETOOLONG || errno == EINVAL); /* glibc */
+    CHECK(sem_open(name, O_CREAT, 0600, SEM_VALUE_MAX + 1u) == SEM_FAILED && errno == EINVAL);
+    first = sem_open(name, O_CREAT | O_EXCL, 0600, 3);
+    REQUIRE_OK(first == SEM_FAILED);
+    CHECK(sem_open(name, O_CREAT | O_EXCL, 0600, 3) == SEM_FAILED && errno == EEXIST);
+    second = sem_open(name, O_CREAT, 0600, 7);
+    CHECK(second == first);
+    CHECK_OK(sem_wait(second));
+    CHECK_OK(sem_getvalue(first, &value));
+    CHECK_EQ(value, 2);
+    CHECK_OK(sem_close(second));
+    CHECK_OK(sem_unlink(name));
+    CHECK_FAILS(sem_unlink(name), ENOENT);
+    CHECK(sem_open(name, 0) == SEM_FAILED && errno == ENOENT);
+    second = sem_open(name, O_CREAT, 0600, 0); /* another one */
+    CHECK(second != first);
+    CHECK_FAILS(sem_trywait(second), EAGAIN);
+    CHECK_OK(sem_trywait(first));
+    CHECK_OK(sem_close(first));
+    CHECK_OK(sem_unlink(name));
+    CHECK_OK(sem_close(second));
 }
 
 /* --- Thread-specific data -----------------------------------------------------------------------

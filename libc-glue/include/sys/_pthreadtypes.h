@@ -13,7 +13,7 @@ typedef volatile int pthread_spinlock_t;
 
 typedef struct {
     unsigned long __stack_bytes; /* 0: the default */
-    void *__stack;               /* of pthread_getattr_np: its lowest address */
+    void *__stack;               /* its lowest address; NULL: to be made */
     unsigned long __guard_bytes;
     int __detach_state, __scope, __inherit, __policy;
     struct sched_param __param;
