@@ -16,6 +16,7 @@
 #include "pv/hypervisor/hypercall_page.h"
 #include "pv/hypervisor/m2p.h"
 #include "pv/hypervisor/pagetable.h"
+#include "pv/hypervisor/work.h"
 
 #define FEATURES_KNOWN                                                                             \
     (PARVUS_FEATURE_EXIT_STATUS | PARVUS_FEATURE_FAULT_STACK | PARVUS_FEATURE_WX |                 \
@@ -257,6 +258,7 @@ static void prepare_vcpu(void)
     struct frame *frame = guest_frame();
     mfn_t l4 = mfn((region.machine >> PAGE_SHIFT) + region.tables_page);
 
+    work.left = INT64_MAX; /* nobody waits yet */
     if (pagetable_pin(l4, 4) || pagetable_set_base(l4))
         boot_fail("guest: its first page tables are not valid"); /* W^X: shared pages */
     *frame = (struct frame){

@@ -114,7 +114,9 @@ entry_breakpoint:
     movq %r10, %rcx
     leaq hypercall_table(%rip), %r11
     call *(%r11, %rax, 8)
-1:  movq FRAME_BYTES + CPU_VCPU_INFO(%rsp), %rdx
+    .globl entry_breakpoint_called
+entry_breakpoint_called:
+    movq FRAME_BYTES + CPU_VCPU_INFO(%rsp), %rdx
     cmpw $1, (%rdx)
     movq %rax, FRAME_RAX(%rsp)
     je return_to_guest
@@ -130,7 +132,12 @@ entry_breakpoint:
     addq $FRAME_RIP, %rsp
     iretq
 2:  movq $-38, %rax
-    jmp 1b
+    jmp entry_breakpoint_called
+    /* Where a hypercall returns to that is made again: continuation.c. */
+    .globl entry_breakpoint_again
+entry_breakpoint_again:
+    movq %rax, FRAME_RAX(%rsp)
+    jmp return_to_guest
 3:  movq FRAME_R11(%rsp), %r11
     addq $FRAME_VECTOR, %rsp
     movq $VECTOR_BREAKPOINT, (%rsp)

@@ -12,6 +12,8 @@
 
 extern const char entry_syscall[];                 /* where SYSCALL goes (LSTAR) */
 extern const char entry_breakpoint[];              /* vector 3 */
+extern const char entry_breakpoint_called[];       /* where its hypercalls return to */
+extern const char entry_breakpoint_again[];        /* where one does that is continued */
 extern const char entry_iretq[];                   /* the one IRETQ to the guest */
 extern const uint8_t vector_stubs[NR_VECTORS][16]; /* every vector's entry */
 extern struct cpu boot_cpu;                        /* the boot CPU's, above its stack */

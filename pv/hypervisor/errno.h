@@ -6,6 +6,7 @@
 enum {
 #include <stdint.h>
 #include <xen/errno.h>
+    ERESTART = 85, /* Xen's own, which no guest sees: begin again in the next slice */
 };
 
 #endif

@@ -12,6 +12,7 @@
 #include "pv/hypervisor/hypercall.h"
 #include "pv/hypervisor/pirq.h"
 #include "pv/hypervisor/trap.h"
+#include "pv/hypervisor/work.h"
 
 #define NR_CHANNELS 1024
 #define NR_VIRQS_HERE 24 /* xen.h: NR_VIRQS */
@@ -82,6 +83,7 @@ static int64_t allocate(uint8_t status)
 
     while (port < first_unused && channels[port].status != EVTCHNSTAT_closed)
         port++;
+    work.left -= port / 8;
     if (port == NR_CHANNELS)
         return -ENOSPC;
     if (port == first_unused)
@@ -275,13 +277,14 @@ static int64_t bind_vcpu(const struct evtchn_bind_vcpu *op)
     }
 }
 
-static int64_t reset(const struct evtchn_reset *op)
+__attribute__((noinline)) static int64_t reset(const struct evtchn_reset *op)
 {
     if (!domid_is_self(op->dom))
         return -ESRCH;
     for (unsigned int port = 1; port < first_unused; port++)
         if (is_open(port))
             close_port(port);
+    work.left -= first_unused;
     return 0;
 }
 

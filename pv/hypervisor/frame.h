@@ -57,7 +57,7 @@ int frame_get_other(mfn_t frame, enum frame_type type);
 
 /*
  * One more use of `frame` as `type` (WRITABLE or EXECUTABLE): 0, -EINVAL (in use as another type,
- * not RAM), -EPERM (the hypervisor's). For page tables: pagetable_get().
+ * not RAM), -EPERM (the hypervisor's). For page tables: pagetable.c.
  */
 static inline int frame_get(mfn_t frame, enum frame_type type)
 {

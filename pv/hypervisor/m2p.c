@@ -3,6 +3,7 @@
 #include "pv/hypervisor/frame.h"
 #include "pv/hypervisor/pagetable.h"
 #include "pv/hypervisor/errno.h"
+#include "pv/hypervisor/work.h"
 
 #define M2P_SLOT 256
 #define ENTRIES_PER_PAGE (PAGE_BYTES / 8)
@@ -48,6 +49,7 @@ static void fill(uint64_t index)
 
     if (m2p_l1[index] & PTE_P)
         return;
+    work.left -= 4 * WORK_PAGE;
     for (uint64_t i = 0; i < ENTRIES_PER_PAGE; i++)
         m2p_pages[index][i] = INVALID_ENTRY;
     for (unsigned int r = 0; r < nr_ranges; r++) {

@@ -4,6 +4,7 @@
 #include <xen/xen.h>
 #include "pv/abi.h"
 #include "pv/hypervisor/hypercall.h"
+#include "pv/hypervisor/continuation.h"
 #include "pv/hypervisor/cpu.h"
 #include "pv/hypervisor/domain.h"
 #include "pv/hypervisor/frame.h"
@@ -11,23 +12,103 @@
 #include "pv/hypervisor/pagetable.h"
 #include "pv/hypervisor/work.h"
 
-static int64_t finish(uint64_t done_out, uint64_t done, int64_t error)
+/*
+ * Xen's own bit of the count, which no public header has (MMU_UPDATE_PREEMPTED): the call continues
+ * another one, and goes on counting what was done. With no requests, it has only waited for tables
+ * to be released: then the domain id is the result.
+ */
+#define CONTINUED 0x80000000ul
+
+/* A list of requests; `count` without what was done in calls that this one continues: `before`. */
+struct batch {
+    unsigned int hypercall;
+    unsigned int bytes_each;
+    uint64_t requests, count, before, done_out;
+};
+
+static int64_t write_done(uint64_t done_out, uint64_t done)
 {
     uint32_t count = (uint32_t)done;
 
-    if (done_out && guest_write(done_out, &count, sizeof(count)))
-        return -EFAULT;
+    return done_out ? guest_write(done_out, &count, sizeof(count)) : 0;
+}
+
+static int64_t continue_with(const struct batch *batch, uint64_t requests, uint64_t count,
+                             uint64_t domid)
+{
+    const uint64_t args[] = {requests, count, batch->done_out, domid};
+
+    return continuation_make(batch->hypercall, args, 4);
+}
+
+/*
+ * Leave a batch at the request at `at`: with an error, or -ERESTART, when the slice is used up or
+ * its requests are done.
+ */
+__attribute__((noinline, cold)) static int64_t leave(const struct batch *batch, uint64_t at,
+                                                     int64_t error)
+{
+    uint64_t done = (at - batch->requests) / batch->bytes_each;
+
+    if (error == -ERESTART && done == batch->count)
+        error = 0;
+    if (write_done(batch->done_out, batch->before + done))
+        error = -EFAULT;
+    if (error == -ERESTART)
+        return continue_with(batch, at, (batch->count - done) | CONTINUED, DOMID_SELF);
+    if (pagetable_is_releasing())
+        return continue_with(batch, 0, CONTINUED, (uint64_t)error);
     return error;
 }
 
-static int64_t check_batch(uint64_t address, uint64_t bytes_each, uint64_t count, uint64_t domid)
+/*
+ * Begin one that is too long for its slice, continues another, or waits for tables to be released.
+ * Returns whether it begins, with *end after the last request for this slice; else with *result.
+ */
+__attribute__((noinline, cold)) static int begin_long(struct batch *batch, uint64_t domid,
+                                                      uint64_t *end, int64_t *result)
 {
+    uint32_t before = 0;
+
+    if (pagetable_is_releasing()) {
+        work.left = WORK_SLICE;
+        if (pagetable_release()) {
+            *result = continue_with(batch, batch->requests, batch->count, domid);
+            return 0;
+        }
+    }
+    if (batch->count == CONTINUED && !batch->requests) {
+        *result = (int32_t)domid;
+        return 0;
+    }
+    if (batch->count & CONTINUED) {
+        batch->count &= ~CONTINUED;
+        if (batch->done_out && guest_read(&before, batch->done_out, sizeof(before)))
+            before = 0; /* then it cannot be written either */
+        batch->before = before;
+    }
+
+    int64_t error = 0;
+
     if (!domid_is_self(domid))
-        return -ESRCH;
-    work_begin();
-    if (work_take(count))
-        return -E2BIG;
-    return guest_range_is_ok(address, count * bytes_each) ? 0 : -EFAULT;
+        error = -ESRCH;
+    else if (!guest_range_is_ok(batch->requests, batch->count * batch->bytes_each))
+        error = -EFAULT;
+    else if (work.left < 0)
+        error = -ERESTART;
+    if (error) {
+        *result = leave(batch, batch->requests, error);
+        return 0;
+    }
+
+    /* The other half is for entries that are not of the commonest kind. */
+    uint64_t granted = (uint64_t)work.left / 2 + 1;
+
+    if (granted > batch->count)
+        granted = batch->count;
+    work.left -= (int64_t)granted;
+    *end = batch->requests + granted * batch->bytes_each;
+    return 1;
 }
 
 static int64_t update(uint64_t ptr, uint64_t value)
@@ -73,25 +154,61 @@ __attribute__((noinline)) static uint64_t update_l1_table(uint64_t at, uint64_t 
     return at;
 }
 
-int64_t hypercall_mmu_update(uint64_t requests, uint64_t count, uint64_t done_out, uint64_t domid)
+/*
+ * Works off the requests up to `end`; returns where it stopped. *error: why, or -ERESTART when the
+ * slice is used up, be it after the last one.
+ */
+static inline __attribute__((always_inline)) uint64_t update_all(uint64_t at, uint64_t end,
+                                                                 int64_t *error)
 {
-    count &= UINT32_MAX;
-
-    int64_t error = check_batch(requests, sizeof(struct mmu_update), count, domid);
-    uint64_t at = requests, end = error ? at : at + count * sizeof(struct mmu_update);
-
     while (at != end) {
         uint64_t ptr, value;
 
         guest_read_pair_in_range(at, &ptr, &value);
-        error = work.left < 0 ? -E2BIG : update(ptr, value);
-        if (error)
+        *error = update(ptr, value);
+        if (*error)
             break;
         at += sizeof(struct mmu_update);
+        work.left -= WORK_ENTRY;
+        if (work.left < 0) {
+            *error = -ERESTART;
+            break;
+        }
         if (at != end && is_in_l1(ptr))
             at = update_l1_table(at, end, ptr & PTE_ADDRESS);
     }
-    return finish(done_out, (at - requests) / sizeof(struct mmu_update), error);
+    return at;
+}
+
+__attribute__((noinline, cold)) static int64_t update_long(struct batch *batch, uint64_t domid)
+{
+    uint64_t end;
+    int64_t error = 0;
+
+    if (!begin_long(batch, domid, &end, &error))
+        return error;
+
+    uint64_t at = update_all(batch->requests, end, &error);
+
+    return leave(batch, at, error ? error : -ERESTART);
+}
+
+int64_t hypercall_mmu_update(uint64_t requests, uint64_t count, uint64_t done_out, uint64_t domid)
+{
+    count &= UINT32_MAX;
+    work_begin(work.mmu_slice);
+
+    struct batch batch = {
+        __HYPERVISOR_mmu_update, sizeof(struct mmu_update), requests, count, 0, done_out};
+    uint64_t bytes = count * sizeof(struct mmu_update);
+
+    if (work_take(count) || !domid_is_self(domid) || !guest_range_is_ok(requests, bytes))
+        return update_long(&batch, domid);
+
+    int64_t error = 0;
+    uint64_t at = update_all(requests, requests + bytes, &error);
+
+    return error ? leave(&batch, at, error) : write_done(done_out, count);
 }
 
 int64_t hypercall_update_va_mapping(uint64_t virtual, uint64_t entry, uint64_t flags)
@@ -132,7 +249,7 @@ static int64_t fill_frame(mfn_t to, const mfn_t *from)
     if (error)
         return error;
 
-    work.left -= WORK_CALL;
+    work.left -= WORK_PAGE;
 
     void *target = frame_to_virtual(to);
     uint64_t words = PAGE_BYTES / 8;
@@ -193,29 +310,64 @@ static int64_t do_mmuext(const struct mmuext_op *op)
     }
 }
 
+static int64_t do_mmuext_at(uint64_t at)
+{
+    struct mmuext_op op;
+    uint64_t command, arg1, arg2;
+
+    if (guest_read64_in_range(at, &command) || guest_read128_in_range(at + 8, &arg1, &arg2))
+        return -EFAULT;
+    op.cmd = (uint32_t)command;
+    op.arg1.mfn = arg1; /* both are unions of 64-bit values */
+    op.arg2.src_mfn = arg2;
+    return do_mmuext(&op);
+}
+
+/* As update_all(). */
+__attribute__((noinline)) static uint64_t do_mmuext_all(uint64_t at, uint64_t end, int64_t *error)
+{
+    while (at != end) {
+        *error = do_mmuext_at(at);
+        if (*error)
+            break;
+        at += sizeof(struct mmuext_op);
+        if (work.left < 0) {
+            *error = -ERESTART;
+            break;
+        }
+    }
+    return at;
+}
+
+__attribute__((noinline, cold)) static int64_t mmuext_long(struct batch *batch, uint64_t domid)
+{
+    uint64_t end;
+    int64_t error = 0;
+
+    if (!begin_long(batch, domid, &end, &error))
+        return error;
+
+    uint64_t at = do_mmuext_all(batch->requests, end, &error);
+
+    return leave(batch, at, error ? error : -ERESTART);
+}
+
 int64_t hypercall_mmuext_op(uint64_t ops, uint64_t count, uint64_t done_out, uint64_t domid)
 {
     count &= UINT32_MAX;
+    work_begin(work.mmu_slice);
 
-    int64_t error = check_batch(ops, sizeof(struct mmuext_op), count, domid);
-    uint64_t done = 0;
+    struct batch batch = {
+        __HYPERVISOR_mmuext_op, sizeof(struct mmuext_op), ops, count, 0, done_out};
+    uint64_t bytes = count * sizeof(struct mmuext_op);
 
-    for (; !error && done < count; done++) {
-        uint64_t at = ops + done * sizeof(struct mmuext_op);
-        struct mmuext_op op;
-        uint64_t command, arg1, arg2;
+    if (work_take(count) || !domid_is_self(domid) || !guest_range_is_ok(ops, bytes))
+        return mmuext_long(&batch, domid);
 
-        error = -EFAULT;
-        if (guest_read64_in_range(at, &command) || guest_read128_in_range(at + 8, &arg1, &arg2))
-            break;
-        op.cmd = (uint32_t)command;
-        op.arg1.mfn = arg1; /* both are unions of 64-bit values */
-        op.arg2.src_mfn = arg2;
-        error = work.left < 0 ? -E2BIG : do_mmuext(&op);
-        if (error)
-            break;
-    }
-    return finish(done_out, done, error);
+    int64_t error = 0;
+    uint64_t at = do_mmuext_all(ops, ops + bytes, &error);
+
+    return error ? leave(&batch, at, error) : write_done(done_out, count);
 }
 
 int64_t hypercall_seal(uint64_t start, uint64_t end)

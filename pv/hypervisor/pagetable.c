@@ -107,83 +107,161 @@ static inline void put_l1_entry(uint64_t entry)
     count_l1_entry(entry, -1u);
 }
 
-static int get_upper_entry(unsigned int level, uint64_t entry)
-{
-    if (entry & UPPER_REFUSED)
-        return -EINVAL;
-    return pagetable_get(mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT), level - 1);
-}
-
-static void put_entry(unsigned int level, uint64_t entry)
-{
-    if (level == 1) {
-        put_l1_entry(entry);
-    } else {
-        tlb_is_stale = 1; /* the CPU caches upper levels, too (SDM vol. 3A, 4.10.3) */
-        pagetable_put(mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT));
-    }
-}
-
 static int is_hypervisor_slot(unsigned int level, unsigned int slot)
 {
     return level == 4 && slot >= HYPERVISOR_FIRST_SLOT && slot <= HYPERVISOR_LAST_SLOT;
 }
 
-static void put_entries(mfn_t table, unsigned int level, unsigned int end)
+static mfn_t table_of(uint64_t entry)
+{
+    return mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
+}
+
+static unsigned int level_of(mfn_t table)
+{
+    return frame_type(table) - FRAME_L1 + 1;
+}
+
+static void put_l1_entries(mfn_t table, unsigned int end)
 {
     const uint64_t *entries = frame_to_virtual(table);
 
     for (unsigned int i = 0; i < end; i++)
-        if ((entries[i] & PTE_P) && !is_hypervisor_slot(level, i))
-            put_entry(level, entries[i]);
+        if (entries[i] & PTE_P)
+            put_l1_entry(entries[i]);
 }
 
-/*
- * Check all entries of a table and take their references; after an error none is held. The levels
- * have a loop each, as level 1 has most of the entries.
- */
+/* Check all entries of an L1 table and take their references; after an error none is held. */
 static int get_l1_entries(mfn_t table)
 {
     uint64_t *entries = frame_to_virtual(table);
 
-    for (unsigned int i = 0; i < 512; i++) {
-        if (!(entries[i] & PTE_P))
+    work.left -= WORK_TABLE;
+    for (uint64_t *entry = entries; entry != entries + 512; entry++) {
+        if (!(*entry & PTE_P))
             continue;
 
-        int error = get_l1_entry(entries[i]);
+        int error = get_l1_entry(*entry);
 
         if (error) {
-            put_entries(table, 1, i);
+            put_l1_entries(table, (unsigned int)(entry - entries));
             return error;
         }
-        entries[i] |= PTE_US; /* guest kernel and application both run in ring 3 */
+        *entry |= PTE_US; /* guest kernel and application both run in ring 3 */
     }
     return 0;
 }
 
-static int get_upper_entries(mfn_t table, unsigned int level)
-{
-    uint64_t *entries = frame_to_virtual(table);
+/*
+ * The way through a tree, from its root down to the table at work; `entries` of each have their
+ * references. Checking counts up and releasing down, so to give up a check is to release the way.
+ * The tables on it have the greatest count there is, which frame_get() refuses.
+ */
+struct way {
+    unsigned int depth;
+    struct {
+        mfn_t table;
+        unsigned int entries;
+    } at[4];
+};
 
-    for (unsigned int i = 0; i < 512; i++) {
+static struct way checking, releasing;
+
+static void go_down(struct way *way, mfn_t table, unsigned int entries)
+{
+    frame_table[table.n] |= FRAME_COUNT;
+    way->at[way->depth].table = table;
+    way->at[way->depth++].entries = entries;
+}
+
+/* All references are gone: a plain frame again. */
+static void end_table(mfn_t table)
+{
+    /* The TLB may know it as a table: frame_retype() must see a type that it was. */
+    tlb_flush();
+    frame_table[table.n] = FRAME_OF_TYPE(FRAME_WRITABLE);
+}
+
+/* One reference less. Nonzero: it was the last one, of a table whose release has only begun. */
+static int put_table(mfn_t table)
+{
+    if ((frame_table[table.n] & FRAME_COUNT) != 1) {
+        frame_put(table);
+        return 0;
+    }
+    if (frame_type(table) != FRAME_L1) {
+        go_down(&releasing, table, 512);
+        return 1;
+    }
+    work.left -= WORK_TABLE;
+    put_l1_entries(table, 512);
+    end_table(table);
+    return 0;
+}
+
+/* Release the entries that the table at work still has, or those before one that is a table. */
+static void release_entries(mfn_t table, unsigned int *left)
+{
+    const uint64_t *entries = frame_to_virtual(table);
+    unsigned int level = level_of(table);
+
+    while (*left && work.left >= 0) {
+        unsigned int i = --*left;
+
         if (!(entries[i] & PTE_P) || is_hypervisor_slot(level, i))
             continue;
-
-        int error = get_upper_entry(level, entries[i]);
-
-        if (error) {
-            put_entries(table, level, i);
-            return error;
-        }
-        entries[i] |= PTE_US;
+        tlb_is_stale = 1; /* the CPU caches upper levels, too (SDM vol. 3A, 4.10.3) */
+        if (put_table(table_of(entries[i])))
+            return;
     }
-    if (level == 4)
-        for (unsigned int i = HYPERVISOR_FIRST_SLOT; i <= HYPERVISOR_LAST_SLOT; i++)
-            entries[i] = boot_l4[i];
+    if (*left)
+        return;
+    work.left -= WORK_TABLE;
+    end_table(table);
+    releasing.depth--;
+}
+
+int pagetable_release(void)
+{
+    while (releasing.depth && work.left >= 0) {
+        unsigned int last = releasing.depth - 1;
+
+        release_entries(releasing.at[last].table, &releasing.at[last].entries);
+    }
+    work.mmu_slice = releasing.depth ? -1 : WORK_SLICE;
+    return releasing.depth != 0;
+}
+
+int pagetable_is_releasing(void)
+{
+    return releasing.depth != 0;
+}
+
+static void put_tree(mfn_t root)
+{
+    if (put_table(root))
+        pagetable_release();
+}
+
+static void give_up_check(void)
+{
+    releasing = checking;
+    checking.depth = 0;
+    pagetable_release();
+}
+
+static int is_being_checked(mfn_t table)
+{
+    for (unsigned int i = 0; i < checking.depth; i++)
+        if (checking.at[i].table.n == table.n)
+            return 1;
     return 0;
 }
 
-int pagetable_get(mfn_t frame, unsigned int level)
+#define BEGUN 1
+
+/* One more reference to a table of `level`. BEGUN: it is none yet, and checking[] leads to it. */
+static int get_table(mfn_t frame, unsigned int level)
 {
     enum frame_type type = FRAME_L1 + level - 1;
 
@@ -196,26 +274,91 @@ int pagetable_get(mfn_t frame, unsigned int level)
     /* Its entries are checked while it already has its type: one that maps it writable fails. */
     if (error || old == type)
         return error;
-    work.left -= WORK_TABLE;
-    error = level == 1 ? get_l1_entries(frame) : get_upper_entries(frame, level);
+    if (level > 1) {
+        go_down(&checking, frame, 0);
+        return BEGUN;
+    }
+    error = get_l1_entries(frame);
     if (error)
         frame_table[frame.n] = FRAME_OF_TYPE(FRAME_WRITABLE);
     return error;
 }
 
-void pagetable_put(mfn_t frame)
+/* Check the entries of the table at work; BEGUN: up to one that is a table to be checked first. */
+static int check_entries(mfn_t table, unsigned int *done)
 {
-    unsigned int level = frame_type(frame) - FRAME_L1 + 1;
+    uint64_t *entries = frame_to_virtual(table);
+    unsigned int level = level_of(table);
 
-    if ((frame_table[frame.n] & FRAME_COUNT) == 1) {
-        work.left -= WORK_TABLE;
-        put_entries(frame, level, 512);
-        /* The TLB may know it as a table: frame_retype() must see a type that it was. */
-        tlb_flush();
-        frame_table[frame.n] = FRAME_OF_TYPE(FRAME_WRITABLE);
-    } else {
-        frame_put(frame);
+    for (; *done < 512; ++*done) {
+        uint64_t entry = entries[*done];
+
+        if (!(entry & PTE_P) || is_hypervisor_slot(level, *done))
+            continue;
+        if (work.left < 0)
+            return -ERESTART;
+
+        int error = entry & UPPER_REFUSED ? -EINVAL : get_table(table_of(entry), level - 1);
+
+        if (error)
+            return error;
+        entries[*done] |= PTE_US;
     }
+    if (level == 4)
+        for (unsigned int i = HYPERVISOR_FIRST_SLOT; i <= HYPERVISOR_LAST_SLOT; i++)
+            entries[i] = boot_l4[i];
+    return 0;
+}
+
+static int check(void)
+{
+    while (checking.depth) {
+        unsigned int last = checking.depth - 1;
+        mfn_t table = checking.at[last].table;
+        int error = check_entries(table, &checking.at[last].entries);
+
+        if (error == BEGUN)
+            continue;
+        if (error) {
+            if (error != -ERESTART)
+                give_up_check();
+            return error;
+        }
+        /* The one use is that of the entry, which is done with it; or of who asked for the tree. */
+        frame_table[table.n] = (frame_table[table.n] & ~FRAME_COUNT) | 1;
+        work.left -= WORK_TABLE;
+        if (--checking.depth) {
+            uint64_t *entries = frame_to_virtual(checking.at[last - 1].table);
+
+            entries[checking.at[last - 1].entries++] |= PTE_US;
+        }
+    }
+    return 0;
+}
+
+/*
+ * One more reference to the table of `level` (1..4) in `frame`. 0, -EINVAL (an entry is not
+ * allowed, or the frame is in use as something else), -EPERM (the hypervisor's), -ERESTART.
+ */
+static int get_tree(mfn_t frame, unsigned int level)
+{
+    enum frame_type type = FRAME_L1 + level - 1;
+
+    if (frame.n >= frame_limit)
+        return -EINVAL;
+    if (checking.depth) {
+        if (checking.at[0].table.n == frame.n && frame_type(frame) == type)
+            return check();
+        if (is_being_checked(frame) || (level > 1 && frame_type(frame) != type)) {
+            give_up_check();
+            if (releasing.depth)
+                return -ERESTART;
+        }
+    }
+
+    int error = get_table(frame, level);
+
+    return error == BEGUN ? check() : error;
 }
 
 int pagetable_pin(mfn_t frame, unsigned int level)
@@ -225,7 +368,7 @@ int pagetable_pin(mfn_t frame, unsigned int level)
     if (frame_table[frame.n] & FRAME_PINNED && frame_type(frame) != FRAME_FIXED)
         return -EINVAL;
 
-    int error = pagetable_get(frame, level);
+    int error = get_tree(frame, level);
 
     if (!error)
         frame_table[frame.n] |= FRAME_PINNED;
@@ -238,7 +381,7 @@ int pagetable_unpin(mfn_t frame)
         !(frame_table[frame.n] & FRAME_PINNED))
         return -EINVAL;
     frame_table[frame.n] &= ~FRAME_PINNED;
-    pagetable_put(frame);
+    put_tree(frame);
     return 0;
 }
 
@@ -272,28 +415,6 @@ static int set_l1_entry(uint64_t *slot, uint64_t entry)
     return 0;
 }
 
-static int set_upper_entry(unsigned int level, uint64_t *slot, uint64_t entry)
-{
-    uint64_t old = *slot;
-
-    if (is_hypervisor_slot(level, (uint64_t)slot % PAGE_BYTES / 8))
-        return -EINVAL;
-    if (is_sealed && (old & PTE_P) &&
-        (frame_table[(old & PTE_ADDRESS) >> PAGE_SHIFT] & FRAME_SEALED))
-        return -EPERM;
-    if (entry & PTE_P) {
-        int error = get_upper_entry(level, entry);
-
-        if (error)
-            return error;
-        entry |= is_sealed ? PTE_US | PTE_NX : PTE_US;
-    }
-    *slot = entry;
-    if (old & PTE_P)
-        put_entry(level, old);
-    return 0;
-}
-
 /* A plain write to a frame of the domain: allowed where a writable mapping would be. */
 static int set_word(mfn_t frame, uint64_t *slot, uint64_t value)
 {
@@ -303,6 +424,36 @@ static int set_word(mfn_t frame, uint64_t *slot, uint64_t value)
         return error;
     *slot = value;
     frame_table[frame.n]--;
+    return 0;
+}
+
+__attribute__((noinline)) static int set_upper_entry(unsigned int level, uint64_t *slot,
+                                                     uint64_t entry)
+{
+    uint64_t old = *slot;
+    mfn_t table = virtual_to_frame(slot);
+
+    if (is_being_checked(table)) {
+        give_up_check();
+        return releasing.depth ? -ERESTART : set_word(table, slot, entry);
+    }
+    if (is_hypervisor_slot(level, (uint64_t)slot % PAGE_BYTES / 8))
+        return -EINVAL;
+    if (is_sealed && (old & PTE_P) &&
+        (frame_table[(old & PTE_ADDRESS) >> PAGE_SHIFT] & FRAME_SEALED))
+        return -EPERM;
+    if (entry & PTE_P) {
+        int error = entry & UPPER_REFUSED ? -EINVAL : get_tree(table_of(entry), level - 1);
+
+        if (error)
+            return error;
+        entry |= is_sealed ? PTE_US | PTE_NX : PTE_US;
+    }
+    *slot = entry;
+    if (old & PTE_P) {
+        tlb_is_stale = 1;
+        put_tree(table_of(old));
+    }
     return 0;
 }
 
@@ -373,13 +524,13 @@ int pagetable_set_base(mfn_t frame)
     if (is_sealed && frame.n != old.n)
         return -EPERM;
 
-    int error = pagetable_get(frame, 4);
+    int error = get_tree(frame, 4);
 
     if (error)
         return error;
     cpu_write_cr3(frame.n << PAGE_SHIFT);
     if (frame_type(old) == FRAME_L4)
-        pagetable_put(old);
+        put_tree(old);
     return 0;
 }
 

@@ -29,15 +29,30 @@
 extern int pagetable_enforce_wx;
 
 /*
- * One more reference to the page table of `level` (1..4) in `frame`; the first checks all its
- * entries. 0, -EINVAL (an entry is not allowed, or the frame is in use as something else), -EPERM
- * (the hypervisor's, or sealed).
+ * Trees of tables. The first reference to a table checks all its entries, and with them the tables
+ * below; the last one releases them. Either may take more than what is left of a slice (work.h),
+ * and then it is in the middle of it while the guest runs: the tables from the root of the tree
+ * down to the one at work can be referred to by nobody, nor changed.
+ *
+ * - A check that is not over gives -ERESTART, and nothing else has been changed: the next operation
+ *   that refers to the same root goes on with it. One that refers to another of its tables, writes
+ *   to one, or has a tree of its own to check gives it up. If neither ever comes, the tables remain
+ *   as they are.
+ * - A release is owed: the operation itself is done. It has to be over before the next one begins,
+ *   and before the hypercall returns: pagetable_release().
+ *
+ * So wherever work.left may have become negative, no operation but update_va_mapping's may begin.
+ * Xen: arch/x86/mm.c, PGT_partial and old_guest_table.
  */
-int pagetable_get(mfn_t frame, unsigned int level);
-/* One less; the last releases what its entries refer to. */
-void pagetable_put(mfn_t frame);
 
-/* Set or clear FRAME_PINNED, which holds one reference. -EINVAL when it is already so. */
+/* Go on with the release that is owed; nonzero: it is still not over. */
+int pagetable_release(void);
+int pagetable_is_releasing(void);
+
+/*
+ * Set or clear FRAME_PINNED, which holds one reference. -EINVAL: it is already so, an entry is not
+ * allowed, or the frame is in use as something else; -EPERM: the hypervisor's, or sealed.
+ */
 int pagetable_pin(mfn_t frame, unsigned int level);
 int pagetable_unpin(mfn_t frame);
 

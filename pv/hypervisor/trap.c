@@ -15,6 +15,7 @@
 #include "pv/hypervisor/pirq.h"
 #include "pv/hypervisor/shutdown.h"
 #include "pv/hypervisor/timer.h"
+#include "pv/hypervisor/work.h"
 
 enum {
     VECTOR_DEBUG = 1,
@@ -260,6 +261,7 @@ int64_t hypercall_set_trap_table(uint64_t table)
         if (!guest_address_is_ok(entry.address))
             return -EINVAL;
         traps[entry.vector] = entry;
+        work.left--;
     }
     return 0;
 }

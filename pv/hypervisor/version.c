@@ -6,6 +6,7 @@
 #include "pv/abi.h"
 #include "pv/hypervisor/hypercall.h"
 #include "pv/hypervisor/domain.h"
+#include "pv/hypervisor/work.h"
 
 /* The version whose PV ABI this is a subset of. */
 #define ABI_MAJOR 4
@@ -48,6 +49,7 @@ int64_t hypercall_xen_version(uint64_t command, uint64_t arg)
     case XENVER_compile_info:
         return guest_write(arg, &compile_info, sizeof(compile_info));
     case XENVER_capabilities:
+        work.left -= WORK_PAGE; /* a kilobyte */
         return guest_write(arg, capabilities, sizeof(capabilities));
     case XENVER_changeset:
         return guest_write(arg, changeset, sizeof(changeset));

@@ -1,29 +1,32 @@
 /*
- * How much one hypercall may do. The unit is a page-table entry changed, or about as much work; a
- * hypercall may use WORK_LIMIT of them, all calls of a multicall together. Xen interrupts what
- * takes long and goes on with it later; here what is too much is refused (-E2BIG), or cut where it
- * is a batch. It may overdraw by what cannot be cut: one tree of page tables that is checked or
- * released. Ring 0; one CPU.
+ * How much is done with interrupts off. The unit is a page-table entry of the commonest kind that
+ * is changed (about 40 instructions), or about as much work; a hypercall has WORK_SLICE of them,
+ * all calls of a multicall together. A batch that needs more stops there and is continued by a new
+ * hypercall (continuation.h). It may overdraw by what cannot be cut, which is no more than one page
+ * table and its 512 entries. Ring 0; one CPU.
  */
 #ifndef HYPERVISOR_WORK_H
 #define HYPERVISOR_WORK_H
 
 #include <stdint.h>
 
-#define WORK_LIMIT 0x10000
+#define WORK_SLICE 1024
+#define WORK_ENTRY                                                                                 \
+    4 /* an entry that is not of the commonest kind, beside the unit for its request */
+#define WORK_PAGE 16   /* a page cleared or copied */
 #define WORK_TABLE 512 /* a page table checked or released */
-#define WORK_CALL 64   /* a hypercall that is no batch itself */
 
 extern struct work {
     int64_t left;
-    int is_shared; /* the call is one of a multicall */
+    int64_t mmu_slice; /* for a hypercall that changes page tables; -1: see pagetable_release() */
+    int is_shared;     /* the call is one of a multicall */
 } work;
 
 /* At the beginning of a batch. */
-static inline void work_begin(void)
+static inline void work_begin(int64_t units)
 {
     if (!work.is_shared)
-        work.left = WORK_LIMIT;
+        work.left = units;
 }
 
 /* 0 when there is more left than that and it is taken, else -1. */

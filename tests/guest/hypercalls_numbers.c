@@ -3,7 +3,6 @@
  */
 #include "tests/guest/hypercall.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <xen/version.h>
@@ -142,76 +141,4 @@ TEST(multicall_nested, "A multicall within a multicall is refused.")
     self.args[1] = 1;
     CHECK_OK(multicall(address_of(&self), 1));
     CHECK_LT((int64_t)self.result, 0);
-}
-
-/* --- Too much work -------------------------------------------------------------------------- */
-
-#define WORK_LIMIT 0x10000 /* pv/hypervisor/work.h */
-#define WORK_CALL 64
-#define WORK_TABLE 512
-
-TEST_WHERE(work_multicall, "A batch of too many calls is cut: the rest is refused, none is lost.",
-           needs_parvus)
-{
-    const unsigned allowed = WORK_LIMIT / WORK_CALL, count = allowed + 10;
-    struct multicall_entry *calls = calloc(count, sizeof(*calls));
-
-    REQUIRE(calls);
-    for (unsigned i = 0; i < count; i++)
-        calls[i] =
-            (struct multicall_entry){.op = __HYPERVISOR_xen_version, .args = {XENVER_pagesize}};
-    CHECK_OK(multicall(address_of(calls), count));
-    for (unsigned i = 0; i < count; i++)
-        if (!CHECK_EQ(calls[i].result, i < allowed ? (long)PAGE_SIZE : -XEN_E2BIG))
-            FAIL("call %u", i);
-    CHECK_EQ(multicall(address_of(calls), WORK_LIMIT + 1), -XEN_E2BIG);
-    free(calls);
-}
-
-TEST_WHERE(work_shared, "The calls of a batch share what one hypercall may do.", needs_parvus)
-{
-    const unsigned count = WORK_LIMIT / 2;
-    struct mmu_update *updates = calloc(count, sizeof(*updates));
-    struct multicall_entry calls[3];
-
-    REQUIRE(updates);
-    for (unsigned i = 0; i < count; i++)
-        updates[i] = (struct mmu_update){boot_entry_address(spare[0], 1), entry_of(spare[0])};
-    for (unsigned i = 0; i < 3; i++)
-        calls[i] = (struct multicall_entry){.op = __HYPERVISOR_mmu_update,
-                                            .args = {address_of(updates), count, 0, DOMID_SELF}};
-    CHECK_OK(multicall(address_of(calls), 3));
-    CHECK_OK(calls[0].result);
-    CHECK_EQ(calls[1].result, -XEN_E2BIG); /* the calls themselves count, too */
-    CHECK_EQ(calls[2].result, -XEN_E2BIG);
-    CHECK_OK(hypercall(__HYPERVISOR_mmu_update, address_of(updates), count, 0, DOMID_SELF, 0));
-    CHECK_EQ(
-        hypercall(__HYPERVISOR_mmu_update, address_of(updates), WORK_LIMIT + 1, 0, DOMID_SELF, 0),
-        -XEN_E2BIG);
-    free(updates);
-}
-
-TEST_WHERE(work_tables, "Page tables checked and released count as all their entries.",
-           needs_parvus)
-{
-    const unsigned count = 2 * WORK_LIMIT / WORK_TABLE;
-    struct mmuext_op *ops = calloc(count, sizeof(*ops));
-    mfn_t table = mfn_of_image(spare[1]);
-    uint32_t done = 0;
-
-    REQUIRE(ops);
-    memset(spare[1], 0, PAGE_SIZE);
-    CHECK_OK(map_raw(spare[1], entry_for(table, ENTRY_CONSTANT)));
-    for (unsigned i = 0; i < count; i++)
-        ops[i] = (struct mmuext_op){.cmd = i % 2 ? MMUEXT_UNPIN_TABLE : MMUEXT_PIN_L1_TABLE,
-                                    .arg1.mfn = table.n};
-    CHECK_EQ(
-        hypercall(__HYPERVISOR_mmuext_op, address_of(ops), count, address_of(&done), DOMID_SELF, 0),
-        -XEN_E2BIG);
-    CHECK_LT(done, WORK_LIMIT / WORK_TABLE + 1);
-    CHECK_LT(100, done);
-    if (done % 2)
-        CHECK_OK(mmuext_raw(MMUEXT_UNPIN_TABLE, table.n, 0));
-    restore_spare(1);
-    free(ops);
 }
