@@ -123,6 +123,7 @@ void step(void);
 extern bool events_are_masked;
 bool is_shown(void); /* whether a step is to print what it does */
 void print_last(const char *what);
+void long_begin(void); /* before ports_begin(): it takes a port */
 /* The ports that are the kernel's; closes all others, and gives back all interrupts. */
 void ports_begin(void);
 void ports_reset(void);

@@ -901,6 +901,105 @@ static void change_root(void)
         failed("the root does not come back");
 }
 
+/* --- Long calls -------------------------------------------------------------------------------
+ */
+
+#define LONG_MAX 4096
+
+static struct call interposed; /* made by the handler of an event */
+static event_port_t long_port;
+
+static void interpose(void *arg)
+{
+    (void)arg;
+    hypercall(interposed.number, interposed.args);
+}
+
+void long_begin(void)
+{
+    if (pv_event_bind_ipi(interpose, NULL, &long_port))
+        failed("no event for long calls");
+}
+
+/* Makes a call in the midst of which, if it takes longer than a slice, another one is made. */
+static void call_interrupted(const struct call *call)
+{
+    is_inner = true; /* its lists are not where this call has its own */
+    inner_end = arena.inner + PAGE_SIZE;
+    if (one_in(2))
+        make_mmuext(&interposed);
+    else
+        make_mmu_update(&interposed);
+    is_inner = false;
+    if (!events_are_masked) {
+        pv_events_mask();
+        pv_event_send(long_port);
+        pv_upcall()->mask = 0;
+    }
+    hypercall(call->number, call->args);
+}
+
+/* More requests than are done in one go, most of them for one table. */
+static void long_batch(void)
+{
+    static struct mmu_update updates[LONG_MAX];
+    static struct mmuext_op ops[LONG_MAX / 8];
+    struct multicall_entry entry = {0};
+    uint64_t count = 1 + below(LONG_MAX);
+    mfn_t table = arena.l1[below(2)];
+
+    if (one_in(4)) {
+        count = 1 + count / 8;
+        for (uint64_t i = 0; i < count; i++)
+            make_mmuext_op(&ops[i]);
+        last = (struct call){__HYPERVISOR_mmuext_op,
+                             {address_of(ops), count, done_pointer(), DOMID_SELF}};
+    } else {
+        for (uint64_t i = 0; i < count; i++)
+            updates[i] =
+                one_in(64)
+                    ? (struct mmu_update){random_target(), random_entry()}
+                    : (struct mmu_update){(table.n << PAGE_SHIFT) + below(TABLE_SLOTS) * 8,
+                                          one_in(2) ? 0 : entry_of(pool_frame(), FLAGS_DATA)};
+        last = (struct call){__HYPERVISOR_mmu_update,
+                             {address_of(updates), count, done_pointer(), DOMID_SELF}};
+    }
+    if (one_in(4)) {
+        entry.op = last.number;
+        memcpy(entry.args, last.args, sizeof(last.args));
+        last = (struct call){__HYPERVISOR_multicall, {address_of(&entry), 1}};
+    }
+    call_interrupted(&last);
+}
+
+/* A tree of the pool's frames, by the guest's own hand, checked and released in one go or more. */
+static void long_tree(void)
+{
+    mfn_t root = pool_frame();
+    unsigned level = 2 + (unsigned)below(3), entries = 1 + (unsigned)below(16);
+    uint64_t *page = window_map(9, root, FLAGS_DATA);
+    struct mmuext_op op = {.cmd = MMUEXT_PIN_L1_TABLE + level - 1, .arg1.mfn = root.n};
+    struct mmu_update link = {random_target(), entry_of(root, FLAGS_TABLE)};
+
+    if (!page)
+        return;
+    memset(page, 0, PAGE_SIZE);
+    for (unsigned i = 0; i < entries; i++)
+        page[below(TABLE_SLOTS)] = entry_of(pool_frame(), FLAGS_TABLE);
+    window_unmap(9);
+    if (one_in(3))
+        last = (struct call){__HYPERVISOR_mmu_update,
+                             {address_of(&link), 1, done_pointer(), DOMID_SELF}};
+    else
+        last =
+            (struct call){__HYPERVISOR_mmuext_op, {address_of(&op), 1, done_pointer(), DOMID_SELF}};
+    call_interrupted(&last);
+    op.cmd = MMUEXT_UNPIN_TABLE;
+    last = (struct call){__HYPERVISOR_mmuext_op, {address_of(&op), 1, done_pointer(), DOMID_SELF}};
+    if (one_in(2))
+        call_interrupted(&last);
+}
+
 /* Back to the next instruction, with any flags, stack and registers that a call does not keep. */
 static void leave_by_iret(void)
 {
@@ -956,8 +1055,12 @@ void step(void)
         change_root();
     else if (kind == 16 && events_are_masked)
         leave_by_iret();
+    else if (kind == 17)
+        long_batch();
+    else if (kind < 24)
+        long_tree();
     else {
-        if (kind < 40)
+        if (kind < 48)
             make_multicall(&last);
         else
             make_call(&last);

@@ -111,6 +111,7 @@ int main(int argc, char **argv)
     if (seed % 2)
         vm_seal();
     arena_make();
+    long_begin();
     ports_begin();
     audit_begin();
     audit();
