@@ -407,6 +407,8 @@ TEST_WHERE(long_multicall_read_only, "A multicall that cannot note where it is e
 
 /* --- Trees of page tables ------------------------------------------------------------------- */
 
+#define TREE_SLOT (SLOTS - 1)
+
 /* An L3 with one L2 full of L1 tables, all of whose entries map the same page. */
 static struct {
     unsigned nr_l1;
@@ -434,7 +436,7 @@ static bool tree_make(void)
     uint64_t(*tables)[SLOTS] = (void *)tree.pages;
 
     memset(tables, 0, (tree.nr_l1 + 2) * PAGE_SIZE);
-    tables[0][1] = entry_for(tree_frame(1), ENTRY_TABLE);
+    tables[0][TREE_SLOT] = entry_for(tree_frame(1), ENTRY_TABLE);
     for (unsigned i = 0; i < tree.nr_l1; i++) {
         tables[1][i] = entry_for(tree_frame(2 + i), ENTRY_TABLE);
         for (unsigned word = 0; word < SLOTS; word++)
@@ -508,7 +510,7 @@ TEST(long_tree_next, "What follows the release of a tree in a batch finds its pa
 
     /* By an entry that held it, and with the error of another one. */
     struct mmu_update updates[3] = {
-        {machine_address(tree_frame(0), 1), 0},
+        {machine_address(tree_frame(0), TREE_SLOT), 0},
         {machine_address(tree_frame(2), 9), 0x99},
         {machine_address(tree_frame(2), 9) | 7, 0},
     };
@@ -524,9 +526,9 @@ TEST(long_tree_next, "What follows the release of a tree in a batch finds its pa
         {.op = __HYPERVISOR_update_va_mapping,
          .args = {address_of(tree.pages[2]), entry_for(tree_frame(2), ENTRY_DATA),
                   UVMF_INVLPG | UVMF_LOCAL}}};
-    updates[1] = (struct mmu_update){machine_address(tree_frame(0), 1), 0};
-    CHECK_OK(
-        update_raw(machine_address(tree_frame(0), 1), 0, entry_for(tree_frame(1), ENTRY_TABLE)));
+    updates[1] = (struct mmu_update){machine_address(tree_frame(0), TREE_SLOT), 0};
+    CHECK_OK(update_raw(machine_address(tree_frame(0), TREE_SLOT), 0,
+                        entry_for(tree_frame(1), ENTRY_TABLE)));
     CHECK_OK(multicall(calls, 2));
     CHECK_OK(calls[0].result);
     CHECK_OK(calls[1].result);
@@ -551,10 +553,10 @@ TEST(long_tree_error, "A tree with one bad entry is refused, and nothing of it r
     tree_protect(ENTRY_DATA);
     tree_protect(ENTRY_CONSTANT);
     /* The same by an entry of a table that is one. */
-    CHECK_OK(update_raw(machine_address(tree_frame(0), 1), 0, 0));
+    CHECK_OK(update_raw(machine_address(tree_frame(0), TREE_SLOT), 0, 0));
     CHECK_OK(mmuext_raw(MMUEXT_PIN_L3_TABLE, tree_frame(0).n, 0));
     updates[0] = (struct mmu_update){machine_address(tree_frame(0), 5), 0};
-    updates[1] = (struct mmu_update){machine_address(tree_frame(0), 1),
+    updates[1] = (struct mmu_update){machine_address(tree_frame(0), TREE_SLOT),
                                      entry_for(tree_frame(1), ENTRY_TABLE)};
     CHECK_LT(mmu_update(updates, 2, &done), 0);
     CHECK_EQ(done, 1);
