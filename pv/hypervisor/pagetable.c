@@ -579,6 +579,8 @@ int pagetable_seal(uint64_t start, uint64_t end)
         !guest_address_is_ok(end - 1))
         return -EINVAL;
 
+    work.left -= (int64_t)((end - start) >> PAGE_SHIFT);
+
     uint64_t taken = end;
     int error = take_frames(start, &taken);
 

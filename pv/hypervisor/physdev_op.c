@@ -8,6 +8,7 @@
 #include "pv/hypervisor/hypercall.h"
 #include "pv/hypervisor/cpu.h"
 #include "pv/hypervisor/pirq.h"
+#include "pv/hypervisor/work.h"
 
 #define NR_PORTS 65536
 
@@ -23,6 +24,7 @@ static void update_ports(void)
 {
     uint8_t *bitmap = cpu_port_bitmap();
 
+    work.left -= NR_PORTS / 256; /* its bytes are written, and may be read as well */
     if (ports.all || !ports.nr_ports) {
         cpu_set_port_access(ports.all);
         return;
