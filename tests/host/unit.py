@@ -14,7 +14,7 @@ def unit_test(name):
         program = os.path.join(folder, name)
         flags = ["-std=gnu17", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}"]
         status, output = command(["gcc", *flags, "-fsanitize=undefined", "-o", program,
-                                  os.path.join(FOLDER, f"{name}.c")])
+                                  os.path.join(FOLDER, f"{name}.c"), "-lm"])
         assert status == 0, output
         status, output = command([program])
         assert status == 0 and not output, output
