@@ -75,6 +75,54 @@ int main(void)
     assert re.search(r"#1 .* main\S* .*crash\.c:4\b", output), output
 
 
+@test("cc-crash-overflow", "So does a stack overflow.")
+def check_overflow(folder):
+    source = write(folder, "overflow.c", '''int depth(volatile int *below)
+{
+    volatile int here[64] = {*below};
+    return here[*below] + depth(here);
+}
+int main(void) { volatile int zero = 0; return depth(&zero); }
+''')
+    program = os.path.join(folder, "overflow")
+    compiled("-g", "-w", source, "-o", program)
+    status, output = command([PARVUS, "run", "--accel", "tcg", program])
+    assert status == 134 and re.search(r"^parvus: panic: stack overflow of thread main ", output, re.MULTILINE), output
+    assert re.search(r"depth\S* .*overflow\.c:[1-5]\b", output), output
+    assert re.search(r"main\S* .*overflow\.c:6\b", output), output
+
+
+UNDEFINED = {
+    "overflow": "int value = INT_MAX; return value + argc;",
+    "index": "int of[4] = {0}; return of[argc + 3];",
+    "null": "int *nothing = argc == 1 ? NULL : &argc; return *nothing;",
+}
+
+
+@test("cc-undefined", "Undefined behaviour that gcc's sanitizer traps ends in a report that names the function.")
+def check_undefined(folder):
+    functions = "".join(f"""static int __attribute__((noinline)) bad_{name}(int argc)
+{{
+    {body}
+}}
+""" for name, body in UNDEFINED.items())
+    calls = "".join(f'    if (strcmp(argv[1], "{name}") == 0)\n        return bad_{name}(argc - 1);\n' for name in UNDEFINED)
+    source = write(folder, "undefined.c", f"""#include <limits.h>
+#include <string.h>
+{functions}int main(int argc, char **argv)
+{{
+{calls}    return 7;
+}}
+""")
+    program = os.path.join(folder, "undefined")
+    compiled("-g", "-w", "-O1", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error", source, "-o", program)
+    for name in UNDEFINED:
+        status, output = command([PARVUS, "run", "--accel", "tcg", program, "--", name])
+        assert status == 134 and re.search(r"^parvus: panic: invalid instruction at 0x\w+: 0f 0b", output, re.MULTILINE), output
+        assert re.search(rf"#0 .* bad_{name}\S* .*undefined\.c:\d+", output), output
+    assert command([PARVUS, "run", "--accel", "tcg", program, "--", "nothing"])[0] == 7
+
+
 @test("image-refused", "No image is made of what is no guest, or of a guest with a privileged instruction.")
 def check_refused(folder):
     source = write(folder, "halt.c", 'int main(void) { __asm__ volatile("hlt"); return 0; }\n')

@@ -5,9 +5,9 @@ import bisect
 import re
 import subprocess
 
-FRAME = re.compile(rb"  #([0-9]{1,3}) 0x([0-9a-f]{1,16})\r?")
+FRAME = re.compile(rb"  #([0-9]{1,10}) 0x([0-9a-f]{1,16})\r?")
 # Every beginning of such a line; what matches may still become one.
-FRAME_START = re.compile(rb"(?: ?|  (?:#(?:[0-9]{1,3}(?: (?:0(?:x[0-9a-f]{0,16}\r?)?)?)?)?)?)")
+FRAME_START = re.compile(rb"(?: ?|  (?:#(?:[0-9]{1,10}(?: (?:0(?:x[0-9a-f]{0,16}\r?)?)?)?)?)?)")
 
 MOVED_BY = 2 << 20  # pv/relocate.c
 RING_0_FROM = 1 << 47
