@@ -31,7 +31,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: image run iso images sysroot guest-image test fuzz fuzzers bench check clean distclean help FORCE
+.PHONY: image run iso images sysroot guest-image test torture fuzz fuzzers bench check clean distclean help FORCE
 
 image:
 
@@ -364,6 +364,8 @@ $(SYSROOT)/flags: $(B)/flags/cc $(NEWLIB) $(filter-out $(SYSROOT)/flags,$(SYSROO
 
 sysroot: $(SYSROOT_FILES)
 
+include tests/torture/build.mk
+
 # tools/parvus image: around the guest $GUEST, of the environment, the image $OUTPUT.
 guest-image: $(HYPERVISOR_OBJECTS) $(IMAGE_SCRIPT)
 	$(Q)tools/check/privileged "$$GUEST"
@@ -415,6 +417,7 @@ help:
 	@echo 'make iso [APP=A]       a GRUB ISO: Multiboot 1, Multiboot 2, hypervisor + guest module'
 	@echo 'make test [TESTS=".."] every test; TESTS: options of tests/run'
 	@echo 'make fuzz [FUZZ_SECONDS=3600]   every fuzzer, for long; make fuzzers: builds those of the host'
+	@echo 'make torture           gcc'"'"'s torture tests as one guest and one Linux program in $(B)/torture'
 	@echo 'make bench             every benchmark; results in $(B)/bench/'
 	@echo 'make check             static checks: style, include edges, privileged instructions'
 	@echo 'make sysroot           what tools/parvus-cc compiles and links with'

@@ -21,6 +21,7 @@ import os
 import re
 import subprocess
 import tarfile
+import threading
 
 import hosts as host_table
 from parvuslib import images
@@ -34,6 +35,7 @@ LOGS = os.path.join(BUILD, "tests")
 # Generous: a time-out finds what hangs, on any machine, however slow and busy.
 BOOT_TIMEOUT_S = 180
 SUITE_TIMEOUT_S = 900
+BUILD_TIMEOUT_S = 1800
 
 # Those of 1 MiB steps, and what is pushed there, are made up by guests that look for something.
 HYPERVISOR_ADDRESS = re.compile(r"\b(?:0x)?ffff8[0-7](?!\w{5}(?:00000|fff\w\w)\b)[0-9a-f]{10}\b")
@@ -48,6 +50,7 @@ Job = collections.namedtuple("Job", "id sentence host run waits")
 Skip = Missing  # raised by a test that cannot run here; says what is missing
 
 registered = []
+building = threading.Lock()  # one make at a time
 
 
 def register(test_id, sentence, hosts, run, waits=False):
@@ -120,6 +123,16 @@ def command(arguments, timeout=BOOT_TIMEOUT_S, **keywords):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout,
                           cwd=images.ROOT, text=True, errors="replace", **keywords)
     return done.returncode, done.stdout
+
+
+def make(target):
+    """Has make build what only some tests need."""
+    with building:
+        status, output = command(["make", "-C", images.ROOT, "--no-print-directory", "-s", f"B={os.path.relpath(BUILD, images.ROOT)}",
+                                  f"DEPS={os.environ.get('DEPS', os.path.join(BUILD, 'deps'))}", target],
+                                 timeout=BUILD_TIMEOUT_S, env={name: value for name, value in os.environ.items()
+                                                               if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")})
+    assert status == 0, output
 
 
 def parvus(host, image, arguments=(), options=(), timeout=BOOT_TIMEOUT_S, log=None, leaks=False):

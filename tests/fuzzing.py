@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 
-from framework import BUILD, Skip, app_image, command, parvus
+from framework import BUILD, Skip, app_image, command, make, parvus
 from parvuslib import images
 
 HOST = os.path.join(images.ROOT, "tests", "fuzz", "host")
@@ -22,11 +22,7 @@ def build():
     """Builds them all."""
     if not shutil.which(CLANG):
         raise Skip(f"{CLANG} is missing (packages clang-14, libclang-rt-14-dev)")
-    status, output = command(["make", "-C", images.ROOT, "--no-print-directory", "-s", f"B={os.path.relpath(BUILD, images.ROOT)}",
-                              f"DEPS={os.environ.get('DEPS', os.path.join(BUILD, 'deps'))}", "fuzzers"],
-                             timeout=600, env={name: value for name, value in os.environ.items()
-                                               if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")})
-    assert status == 0, output
+    make("fuzzers")
 
 
 def seeds(name, folder):
