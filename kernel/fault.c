@@ -147,7 +147,10 @@ _Noreturn static void bad_instruction(const struct trap_frame *frame)
 
     for (size_t i = 0; i < count; i++)
         ksnprintf(text + 3 * i, sizeof(text) - 3 * i, " %02x", bytes[i]);
-    panic_at(frame, "%s at 0x%lx:%s", what, frame->rip, text);
+    panic_at(frame, "%s at 0x%lx:%s%s", what, frame->rip, text,
+             count >= 2 && bytes[0] == 0x0f && bytes[1] == 0x0b
+                 ? " (ud2: the compiler's, for what must not happen)"
+                 : "");
 }
 
 _Noreturn static void double_fault(const struct trap_frame *frame)

@@ -118,7 +118,7 @@ def check_undefined(folder):
     compiled("-g", "-w", "-O1", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error", source, "-o", program)
     for name in UNDEFINED:
         status, output = command([PARVUS, "run", "--accel", "tcg", program, "--", name])
-        assert status == 134 and re.search(r"^parvus: panic: invalid instruction at 0x\w+: 0f 0b", output, re.MULTILINE), output
+        assert status == 134 and re.search(r"^parvus: panic: invalid instruction at 0x\w+: 0f 0b .*\(ud2: ", output, re.MULTILINE), output
         assert re.search(rf"#0 .* bad_{name}\S* .*undefined\.c:\d+", output), output
     assert command([PARVUS, "run", "--accel", "tcg", program, "--", "nothing"])[0] == 7
 
