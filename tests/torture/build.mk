@@ -5,9 +5,10 @@ TORTURE := $(B)/torture
 TORTURE_FLAGS := -O2 -g -Wall -Wextra -Werror -I.
 TORTURE_COMMON := tests/torture/runner.c $(TORTURE)/table.c $(TORTURE)/tests.o
 
-# What includes no header need not be compiled anew for a change of one.
+# What all tests are made of; and those that include no header need not be compiled anew for a change of one.
+FLAGS_torture = $(FLAGS_cc) $(shell grep '^gcc-torture ' tools/deps/sources)
 $(TORTURE)/table.c $(TORTURE)/tests.o $(TORTURE)/guest.o $(TORTURE)/linux.o: tests/torture/build \
-    $(DEPS)/source-gcc-torture $(B)/flags/cc | $(SYSROOT_FILES)
+    $(B)/flags/torture | $(DEPS)/source-gcc-torture $(SYSROOT_FILES)
 	$(say) TORTURE $@
 	$(Q)mkdir -p $(@D) && tests/torture/build $(DEPS)/gcc-torture $@
 $(TORTURE)/guest.o: $(C_HEADERS)
