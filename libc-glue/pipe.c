@@ -1,5 +1,5 @@
 /*
- * Pipes: a ring of bytes between a file to write and a file to read.
+ * Pipes: a ring of bytes (ring.h) between a file to write and a file to read.
  *
  * Ordinary calls from threads; they sleep as pipe(7) says. Lock: `lock` of each pipe protects all
  * of it.
@@ -15,17 +15,16 @@
 #include "libc-glue/deadline.h"
 #include "libc-glue/fd.h"
 #include "libc-glue/glue.h"
+#include "libc-glue/ring.h"
 
-#define CAPACITY_BYTES 65536u /* a power of two */
-#define ATOMIC_BYTES 4096u    /* PIPE_BUF: a write up to this is whole or not at all */
+#define ATOMIC_BYTES 4096u /* PIPE_BUF: a write up to this is whole or not at all */
 
 struct pipe {
     struct file ends[2]; /* READ_END, WRITE_END */
     struct mutex lock;
     struct cond changed;
     bool open[2];
-    uint32_t read_bytes, written_bytes; /* since the beginning; their difference is in the ring */
-    char ring[CAPACITY_BYTES];
+    struct ring ring;
 };
 
 enum { READ_END, WRITE_END };
@@ -37,53 +36,12 @@ static struct pipe *pipe_of(struct file *file, int end)
     return (struct pipe *)((char *)file - offsetof(struct pipe, ends[end]));
 }
 
-static uint32_t filled(const struct pipe *p)
-{
-    return p->written_bytes - p->read_bytes;
-}
-
-static uint32_t smaller(size_t a, uint32_t b)
-{
-    return a < b ? (uint32_t)a : b;
-}
-
 /* lock held: it is given up until somebody else does something. */
 static int wait_for_change(struct pipe *p, int end)
 {
     if (file_is_nonblocking(&p->ends[end]))
         return -EAGAIN;
     return cond_wait_interruptible(&p->changed, &p->lock, DEADLINE_NEVER);
-}
-
-/* lock held. */
-static uint32_t take(struct pipe *p, char *to, size_t bytes)
-{
-    uint32_t done = 0;
-
-    while (done < bytes && filled(p) != 0) {
-        uint32_t at = p->read_bytes % CAPACITY_BYTES;
-        uint32_t part = smaller(bytes - done, smaller(filled(p), CAPACITY_BYTES - at));
-        memcpy(to + done, p->ring + at, part);
-        p->read_bytes += part;
-        done += part;
-    }
-    return done;
-}
-
-/* lock held. */
-static uint32_t put(struct pipe *p, const char *from, size_t bytes)
-{
-    uint32_t done = 0;
-
-    while (done < bytes && filled(p) != CAPACITY_BYTES) {
-        uint32_t at = p->written_bytes % CAPACITY_BYTES;
-        uint32_t part =
-            smaller(bytes - done, smaller(CAPACITY_BYTES - filled(p), CAPACITY_BYTES - at));
-        memcpy(p->ring + at, from + done, part);
-        p->written_bytes += part;
-        done += part;
-    }
-    return done;
 }
 
 static ssize_t read_pipe(struct file *file, const struct iovec *to, int count, off_t *position)
@@ -94,10 +52,10 @@ static ssize_t read_pipe(struct file *file, const struct iovec *to, int count, o
 
     (void)position;
     mutex_lock(&p->lock);
-    while (filled(p) == 0 && p->open[WRITE_END] && error == 0)
+    while (ring_filled(&p->ring) == 0 && p->open[WRITE_END] && error == 0)
         error = wait_for_change(p, READ_END);
     for (int i = 0; i < count; i++)
-        done += take(p, to[i].iov_base, to[i].iov_len);
+        done += ring_take(&p->ring, to[i].iov_base, to[i].iov_len);
     if (done != 0)
         cond_broadcast(&p->changed);
     mutex_unlock(&p->lock);
@@ -111,7 +69,7 @@ static int wait_for_room(struct pipe *p, uint32_t bytes)
 {
     int error = 0;
 
-    while (p->open[READ_END] && CAPACITY_BYTES - filled(p) < bytes && error == 0)
+    while (p->open[READ_END] && ring_room(&p->ring) < bytes && error == 0)
         error = wait_for_change(p, WRITE_END);
     return p->open[READ_END] ? error : -EPIPE;
 }
@@ -131,7 +89,7 @@ static ssize_t write_pipe(struct file *file, const struct iovec *from, int count
         error = wait_for_room(p, total <= ATOMIC_BYTES ? (uint32_t)total : 1);
     for (int i = 0; i < count; i++) {
         for (size_t at = 0; at < from[i].iov_len && error == 0;) {
-            uint32_t part = put(p, (char *)from[i].iov_base + at, from[i].iov_len - at);
+            uint32_t part = ring_put(&p->ring, (char *)from[i].iov_base + at, from[i].iov_len - at);
             at += part;
             done += part;
             cond_broadcast(&p->changed);
@@ -152,7 +110,7 @@ static unsigned poll_read_end(struct file *file)
     unsigned events = 0;
 
     mutex_lock(&p->lock);
-    if (filled(p) != 0)
+    if (ring_filled(&p->ring) != 0)
         events |= POLLIN | POLLRDNORM;
     if (!p->open[WRITE_END])
         events |= POLLHUP;
@@ -166,7 +124,7 @@ static unsigned poll_write_end(struct file *file)
     unsigned events = 0;
 
     mutex_lock(&p->lock);
-    if (CAPACITY_BYTES - filled(p) >= ATOMIC_BYTES)
+    if (ring_room(&p->ring) >= ATOMIC_BYTES)
         events |= POLLOUT | POLLWRNORM;
     if (!p->open[READ_END])
         events |= POLLERR;
@@ -188,7 +146,7 @@ static int control_pipe(struct file *file, unsigned long request, void *argument
 
     if (request != FIONREAD)
         return -ENOTTY;
-    *(int *)argument = (int)filled(pipe_of(file, end));
+    *(int *)argument = (int)ring_filled(&pipe_of(file, end)->ring);
     return 0;
 }
 
@@ -249,7 +207,7 @@ static int make_pipe(int fds[2], int flags)
         free(p);
         return fds[WRITE_END];
     }
-    memset(p, 0, offsetof(struct pipe, ring));
+    memset(p, 0, offsetof(struct pipe, ring.bytes));
     p->open[READ_END] = p->open[WRITE_END] = true;
     file_init(&p->ends[READ_END], &ops[READ_END], O_RDONLY | (flags & O_NONBLOCK));
     file_init(&p->ends[WRITE_END], &ops[WRITE_END], O_WRONLY | (flags & O_NONBLOCK));

@@ -1,6 +1,6 @@
 /*
  * Sockets of AF_INET and AF_INET6: their life, and what they are as files. The work is done behind
- * net/socket.h.
+ * net/socket.h. Pairs of AF_UNIX: socket_pair.c.
  *
  * Ordinary calls from threads; they sleep as long as the socket's mode and time-outs say. Locks:
  * none of its own.
@@ -26,7 +26,7 @@ static struct socket *socket_of(struct file *file)
 
 /* --- As a file -------------------------------------------------------------------------------- */
 
-static ssize_t read_socket(struct file *file, const struct iovec *to, int count, off_t *position)
+ssize_t socket_read(struct file *file, const struct iovec *to, int count, off_t *position)
 {
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)to, .msg_iovlen = (size_t)count};
 
@@ -34,7 +34,7 @@ static ssize_t read_socket(struct file *file, const struct iovec *to, int count,
     return socket_receive(socket_of(file), &message, 0);
 }
 
-static ssize_t write_socket(struct file *file, const struct iovec *from, int count, off_t *position)
+ssize_t socket_write(struct file *file, const struct iovec *from, int count, off_t *position)
 {
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)from,
                              .msg_iovlen = (size_t)count};
@@ -43,7 +43,7 @@ static ssize_t write_socket(struct file *file, const struct iovec *from, int cou
     return socket_send(socket_of(file), &message, 0);
 }
 
-static int stat_socket(struct file *file, struct stat *out)
+int socket_stat(struct file *file, struct stat *out)
 {
     (void)file;
     out->st_mode = S_IFSOCK | S_IRWXU | S_IRWXG | S_IRWXO;
@@ -93,9 +93,9 @@ static int release_socket(struct file *file)
 }
 
 static const struct file_ops socket_ops = {
-    .read = read_socket,
-    .write = write_socket,
-    .stat = stat_socket,
+    .read = socket_read,
+    .write = socket_write,
+    .stat = socket_stat,
     .ioctl = control_socket,
     .poll = poll_socket,
     .release = release_socket,
@@ -108,12 +108,23 @@ int socket_get(int fd, struct socket **out)
 
     if (error != 0)
         return error;
-    if (file->ops != &socket_ops) {
+    if (file->ops != &socket_ops && file->ops != &socket_pair_ops) {
         file_put(file);
         return -ENOTSOCK;
     }
     *out = socket_of(file);
     return 0;
+}
+
+int socket_get_net(int fd, struct socket **out)
+{
+    int error = socket_get(fd, out);
+
+    if (error == 0 && (*out)->net == NULL) {
+        socket_put(*out);
+        error = -EOPNOTSUPP;
+    }
+    return error;
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -208,7 +219,7 @@ static int bind_socket(struct socket *s, const struct sockaddr *address, socklen
 int bind(int fd, const struct sockaddr *address, socklen_t bytes)
 {
     struct socket *s;
-    int error = socket_get(fd, &s);
+    int error = socket_get_net(fd, &s);
 
     if (error == 0) {
         error = bind_socket(s, address, bytes);
@@ -220,7 +231,7 @@ int bind(int fd, const struct sockaddr *address, socklen_t bytes)
 int listen(int fd, int backlog)
 {
     struct socket *s;
-    int error = socket_get(fd, &s);
+    int error = socket_get_net(fd, &s);
 
     if (error == 0) {
         /* Negative means as much as there is, as on Linux. */
@@ -269,7 +280,7 @@ int accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags)
     int result;
 
     do {
-        result = socket_get(fd, &s);
+        result = socket_get_net(fd, &s);
         if (result == 0) {
             if ((flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != 0)
                 result = -EINVAL;
@@ -308,7 +319,7 @@ int connect(int fd, const struct sockaddr *address, socklen_t bytes)
     int error;
 
     do {
-        error = socket_get(fd, &s);
+        error = socket_get_net(fd, &s);
         if (error == 0) {
             error = connect_socket(s, address, bytes);
             socket_put(s);
@@ -325,6 +336,8 @@ int shutdown(int fd, int how)
     if (error == 0) {
         if (how < SHUT_RD || how > SHUT_RDWR)
             error = -EINVAL;
+        else if (s->net == NULL)
+            socket_pair_shutdown(s, how != SHUT_WR, how != SHUT_RD);
         else
             error = net_socket_shutdown(s->net, how != SHUT_WR, how != SHUT_RD);
         socket_put(s);
@@ -334,17 +347,28 @@ int shutdown(int fd, int how)
 
 /* --- Names ------------------------------------------------------------------------------------ */
 
+static int name_of(const struct socket *s, int (*ask)(struct net_socket *, struct net_address *),
+                   struct sockaddr *to, socklen_t *bytes)
+{
+    struct net_address address;
+    int error = s->net != NULL ? ask(s->net, &address) : 0;
+
+    if (error != 0)
+        return error;
+    if (to == NULL)
+        return -EFAULT;
+    return s->net != NULL ? socket_address_return(&address, to, bytes)
+                          : socket_address_return_unnamed(to, bytes);
+}
+
 static int name(int fd, int (*ask)(struct net_socket *, struct net_address *), struct sockaddr *to,
                 socklen_t *bytes)
 {
-    struct net_address address;
     struct socket *s;
     int error = socket_get(fd, &s);
 
     if (error == 0) {
-        error = ask(s->net, &address);
-        if (error == 0)
-            error = to != NULL ? socket_address_return(&address, to, bytes) : -EFAULT;
+        error = name_of(s, ask, to, bytes);
         socket_put(s);
     }
     return (int)glue_result(error);
@@ -358,13 +382,6 @@ int getsockname(int fd, struct sockaddr *address, socklen_t *bytes)
 int getpeername(int fd, struct sockaddr *address, socklen_t *bytes)
 {
     return name(fd, net_socket_peer, address, bytes);
-}
-
-/* Only AF_UNIX has pairs, and there is none. */
-int socketpair(int family, int type, int protocol, int fds[2])
-{
-    (void)type, (void)protocol, (void)fds;
-    return (int)glue_result(family == AF_INET || family == AF_INET6 ? -EOPNOTSUPP : -EAFNOSUPPORT);
 }
 
 /* Nothing is urgent here. */

@@ -1,5 +1,5 @@
 /*
- * Internet sockets as files: the inside of the files socket*.c.
+ * Sockets as files: the inside of the files socket*.c.
  */
 #ifndef LIBC_GLUE_SOCKET_H
 #define LIBC_GLUE_SOCKET_H
@@ -10,8 +10,8 @@
 #include "net/socket.h"
 
 struct socket {
-    struct file file; /* first */
-    struct net_socket *net;
+    struct file file;       /* first */
+    struct net_socket *net; /* NULL: of AF_UNIX, the end of a pair */
     int family, type, protocol;
     _Atomic uint64_t receive_timeout_ns, send_timeout_ns; /* 0: none */
     atomic_bool wants_packet_info;                        /* IP_PKTINFO, IPV6_RECVPKTINFO */
@@ -22,6 +22,8 @@ struct socket {
 
 /* The socket that fd names, with a reference to its file. -EBADF, -ENOTSOCK. */
 int socket_get(int fd, struct socket **out);
+/* Likewise, one of the network. -EOPNOTSUPP: of AF_UNIX. */
+int socket_get_net(int fd, struct socket **out);
 static inline void socket_put(struct socket *s)
 {
     file_put(&s->file);
@@ -38,6 +40,22 @@ ssize_t socket_receive(struct socket *s, struct msghdr *message, int flags);
 /* libc-glue/socket_option.c: nobody else uses s any more. */
 void socket_leave_groups(struct socket *s);
 
+/* libc-glue/socket.c: what all sockets do as files. */
+ssize_t socket_read(struct file *file, const struct iovec *to, int count, off_t *position);
+ssize_t socket_write(struct file *file, const struct iovec *from, int count, off_t *position);
+int socket_stat(struct file *file, struct stat *out);
+
+/* --- AF_UNIX (libc-glue/socket_pair.c) ----------------------------------------------------------
+ */
+
+extern const struct file_ops socket_pair_ops;
+
+ssize_t socket_pair_send(struct socket *s, const struct msghdr *message, int flags);
+ssize_t socket_pair_receive(struct socket *s, struct msghdr *message, int flags);
+void socket_pair_shutdown(struct socket *s, bool receive, bool send);
+int socket_pair_error(struct socket *s); /* SO_ERROR: a positive errno, which it clears, or 0 */
+int socket_pair_buffer_bytes(void);      /* SO_SNDBUF, SO_RCVBUF */
+
 /* --- Addresses (libc-glue/socket_address.c) -----------------------------------------------------
  */
 
@@ -49,5 +67,7 @@ socklen_t socket_address_out(const struct net_address *address, void *to, sockle
 /* To where accept and its like store one: *bytes is the room, then the length. Neither, if `to` is
  * NULL. */
 int socket_address_return(const struct net_address *address, struct sockaddr *to, socklen_t *bytes);
+/* Likewise, of a socket of AF_UNIX, which has no name. */
+int socket_address_return_unnamed(struct sockaddr *to, socklen_t *bytes);
 
 #endif

@@ -62,6 +62,19 @@ socklen_t socket_address_out(const struct net_address *address, void *to, sockle
     return bytes;
 }
 
+int socket_address_return_unnamed(struct sockaddr *to, socklen_t *bytes)
+{
+    const sa_family_t family = AF_UNIX;
+
+    if (bytes == NULL)
+        return -EFAULT;
+    if (*bytes > INT32_MAX)
+        return -EINVAL;
+    memcpy(to, &family, *bytes < sizeof(family) ? *bytes : sizeof(family));
+    *bytes = sizeof(family);
+    return 0;
+}
+
 int socket_address_return(const struct net_address *address, struct sockaddr *to, socklen_t *bytes)
 {
     if (to == NULL)

@@ -459,6 +459,63 @@ static int set_ipv6_level(struct socket *s, int name, const void *value, socklen
     }
 }
 
+/* --- Of AF_UNIX ---------------------------------------------------------------------------------
+ */
+
+/* What is accepted there changes nothing on Linux either. */
+static int set_pair_option(struct socket *s, int level, int name, const void *value,
+                           socklen_t bytes)
+{
+    int number;
+
+    if (level != SOL_SOCKET)
+        return -EOPNOTSUPP;
+    switch (name) {
+    case SO_RCVTIMEO:
+    case SO_SNDTIMEO:
+        return set_socket_level(s, name, value, bytes);
+    case SO_BROADCAST:
+    case SO_DONTROUTE:
+    case SO_KEEPALIVE:
+    case SO_OOBINLINE:
+    case SO_PRIORITY:
+    case SO_RCVBUF:
+    case SO_REUSEADDR:
+    case SO_SNDBUF:
+        return get_int(value, bytes, &number);
+    default:
+        return -ENOPROTOOPT;
+    }
+}
+
+static int get_pair_option(struct socket *s, int level, int name, void *value, socklen_t *bytes)
+{
+    if (level != SOL_SOCKET)
+        return -EOPNOTSUPP;
+    switch (name) {
+    case SO_DOMAIN:
+    case SO_PROTOCOL:
+    case SO_RCVLOWAT:
+    case SO_RCVTIMEO:
+    case SO_SNDLOWAT:
+    case SO_SNDTIMEO:
+    case SO_TYPE:
+        return get_socket_level(s, name, value, bytes);
+    case SO_ACCEPTCONN:
+        return put_int(0, value, bytes);
+    case SO_ERROR:
+        return put_int(socket_pair_error(s), value, bytes);
+    case SO_RCVBUF:
+    case SO_SNDBUF:
+        return put_int(socket_pair_buffer_bytes(), value, bytes);
+    default:
+        return -ENOPROTOOPT;
+    }
+}
+
+/* --- System calls -------------------------------------------------------------------------------
+ */
+
 static int set_option(struct socket *s, int level, int name, const void *value, socklen_t bytes)
 {
     const struct number_option *number = find(s, level, name);
@@ -467,6 +524,8 @@ static int set_option(struct socket *s, int level, int name, const void *value, 
         return -EINVAL;
     if (value == NULL && bytes != 0)
         return -EFAULT;
+    if (s->net == NULL)
+        return set_pair_option(s, level, name, value, bytes);
     if (number != NULL)
         return set_number(s, number, value, bytes);
     switch (level) {
@@ -488,6 +547,8 @@ static int get_option(struct socket *s, int level, int name, void *value, sockle
 
     if (value == NULL || bytes == NULL)
         return -EFAULT;
+    if (s->net == NULL)
+        return get_pair_option(s, level, name, value, bytes);
     if (number != NULL)
         return get_number(s, number, value, bytes);
     if (level == SOL_SOCKET)

@@ -44,21 +44,32 @@ static int check_vectors(const struct msghdr *message)
     return 0;
 }
 
-ssize_t socket_send(struct socket *s, const struct msghdr *message, int flags)
+static ssize_t send_net(struct socket *s, const struct msghdr *message, int flags)
 {
     struct net_address to, *has_to = NULL;
+    int error = 0;
+
+    if (message->msg_name != NULL && s->type != SOCK_STREAM) {
+        error = socket_address_in(s->family, message->msg_name, message->msg_namelen, &to);
+        has_to = &to;
+    }
+    if (error != 0)
+        return error;
+    return net_socket_send(
+        s->net, (const struct net_span *)message->msg_iov, (unsigned)message->msg_iovlen,
+        (flags & MSG_MORE) != 0 ? NET_MSG_MORE : 0, has_to, socket_send_deadline(s, flags));
+}
+
+ssize_t socket_send(struct socket *s, const struct msghdr *message, int flags)
+{
     ssize_t result = check_vectors(message);
 
     if (result == 0 && (flags & MSG_OOB) != 0)
         result = -EOPNOTSUPP;
-    if (result == 0 && message->msg_name != NULL && s->type != SOCK_STREAM) {
-        result = socket_address_in(s->family, message->msg_name, message->msg_namelen, &to);
-        has_to = &to;
-    }
-    if (result == 0)
-        result = net_socket_send(
-            s->net, (const struct net_span *)message->msg_iov, (unsigned)message->msg_iovlen,
-            (flags & MSG_MORE) != 0 ? NET_MSG_MORE : 0, has_to, socket_send_deadline(s, flags));
+    if (result == 0 && s->net == NULL)
+        result = socket_pair_send(s, message, flags);
+    else if (result == 0)
+        result = send_net(s, message, flags);
     if (result == -EPIPE && s->type == SOCK_STREAM && (flags & MSG_NOSIGNAL) == 0)
         raise(SIGPIPE);
     return result;
@@ -116,6 +127,8 @@ ssize_t socket_receive(struct socket *s, struct msghdr *message, int flags)
 
     if (result == 0 && (flags & MSG_ERRQUEUE) != 0)
         result = -EAGAIN; /* errors of packets are never queued */
+    if (result == 0 && s->net == NULL)
+        return socket_pair_receive(s, message, flags);
     if (result == 0 && (flags & MSG_OOB) != 0)
         result = s->type == SOCK_STREAM ? -EINVAL : -EOPNOTSUPP; /* nothing is urgent */
     if (result == 0)

@@ -1,8 +1,9 @@
 /*
  * Sockets. Values and layouts are Linux's (x86-64).
  *
- * Families: AF_INET and AF_INET6; others are refused with EAFNOSUPPORT.
- * Source: POSIX.1-2017 <sys/socket.h>; Linux's socket(7).
+ * Families: AF_INET and AF_INET6; of AF_UNIX pairs of streams (socketpair), which pass no
+ * descriptors. Others are refused: EAFNOSUPPORT, ESOCKTNOSUPPORT, EOPNOTSUPP. Source: POSIX.1-2017
+ * <sys/socket.h>; Linux's socket(7).
  */
 #ifndef _SYS_SOCKET_H
 #define _SYS_SOCKET_H

@@ -1,5 +1,6 @@
 /*
- * Addresses of AF_UNIX sockets, for programs that know them: there are no such sockets here.
+ * Addresses of AF_UNIX sockets, for programs that know them: there are pairs (socketpair), which
+ * have none.
  */
 #ifndef _SYS_UN_H
 #define _SYS_UN_H
