@@ -288,7 +288,11 @@ void sched_init(struct thread *idle)
  */
 static bool poll_for_event(struct cpu *cpu)
 {
-    cpu->idle_since_ns = clock_monotonic_ns();
+    uint64_t now_ns = clock_monotonic_ns();
+
+    if (cpu->idle_since_ns)
+        cpu->idle_ns += now_ns - cpu->idle_since_ns;
+    cpu->idle_since_ns = now_ns;
     if (cpu->poll_ns == 0)
         return pv_event_pending();
     do {
@@ -307,6 +311,13 @@ static void idle_ends(struct cpu *cpu)
     uint64_t idle_ns = clock_monotonic_ns() - cpu->idle_since_ns;
 
     cpu->poll_ns = idle_ns < POLL_MAX_NS ? POLL_MAX_NS : cpu->poll_ns / 2;
+    cpu->idle_ns += idle_ns;
+    cpu->idle_since_ns = 0;
+}
+
+uint64_t thread_busy_ns(void)
+{
+    return clock_monotonic_ns() - this_cpu()->idle_ns;
 }
 
 /*

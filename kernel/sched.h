@@ -64,8 +64,9 @@ struct cpu {
     uint32_t ready_mask; /* bit p: run queue p is not empty */
     TAILQ_HEAD(run_queue, thread) ready[THREAD_PRIORITIES];
     struct timer slice;
-    uint64_t poll_ns; /* how long the idle loop polls before it blocks */
-    uint64_t idle_since_ns;
+    uint64_t poll_ns;       /* how long the idle loop polls before it blocks */
+    uint64_t idle_since_ns; /* 0: it is not */
+    uint64_t idle_ns;       /* in all, up to idle_since_ns */
 };
 extern struct cpu sched_cpus[1];
 

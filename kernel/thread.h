@@ -65,6 +65,10 @@ void thread_give_way(void);
 /* Sleeps until clock_monotonic_ns() >= deadline_ns. 0, or -EINTR (thread_interrupt). */
 int thread_sleep_until(uint64_t deadline_ns);
 
+/* How long the processor has run since the start, for threads and for events that came meanwhile.
+ */
+uint64_t thread_busy_ns(void);
+
 struct thread *thread_self(void);
 const char *thread_name(const struct thread *t);
 int thread_priority(const struct thread *t);

@@ -27,6 +27,7 @@ struct fd_group {
 };
 
 static struct spinlock table_lock;
+static atomic_int limit = FD_LIMIT;
 static struct fd_group first_group, *groups[FD_LIMIT / GROUP_FDS];
 static int lowest_free; /* no descriptor below is free */
 
@@ -110,12 +111,22 @@ static void take(int fd, struct file *file, int flags)
     group->files[fd % GROUP_FDS] = file;
 }
 
+int fd_limit(void)
+{
+    return atomic_load_explicit(&limit, memory_order_relaxed);
+}
+
+void fd_set_limit(int new_limit)
+{
+    atomic_store_explicit(&limit, new_limit, memory_order_relaxed);
+}
+
 int fd_reserve(int lowest, int flags)
 {
     for (;;) {
         bool unmask = spin_lock(&table_lock);
         int fd = find_free(lowest);
-        bool has_group = group_of(fd) != NULL;
+        bool has_group = fd < fd_limit() && group_of(fd) != NULL;
 
         if (has_group) {
             take(fd, NULL, flags);
@@ -125,7 +136,7 @@ int fd_reserve(int lowest, int flags)
         spin_unlock(&table_lock, unmask);
         if (has_group)
             return fd;
-        if (fd == FD_LIMIT)
+        if (fd >= fd_limit())
             return -EMFILE;
         int error = add_group(fd);
         if (error != 0)
@@ -199,7 +210,7 @@ static int duplicate(int fd, int lowest, int flags)
 
     if (error != 0)
         return error;
-    int copy = lowest < 0 || lowest >= FD_LIMIT ? -EINVAL : fd_reserve(lowest, flags);
+    int copy = lowest < 0 || lowest >= fd_limit() ? -EINVAL : fd_reserve(lowest, flags);
     if (copy >= 0)
         fd_install(copy, file);
     else
@@ -236,7 +247,7 @@ static int duplicate_to(int fd, int copy, int flags)
 
     if (error != 0)
         return error;
-    error = copy < 0 || copy >= FD_LIMIT ? -EBADF : replace(copy, file, flags, &old);
+    error = copy < 0 || copy >= fd_limit() ? -EBADF : replace(copy, file, flags, &old);
     if (error != 0)
         old = file;
     if (old != NULL)

@@ -13,6 +13,10 @@
 
 void fd_init(void); /* 0, 1 and 2 become the console */
 
+/* New descriptors are below (RLIMIT_NOFILE): FD_LIMIT or less. Those that are open stay. */
+int fd_limit(void);
+void fd_set_limit(int limit);
+
 /* The file that fd names, with a reference for the caller. -EBADF. */
 int fd_get(int fd, struct file **out);
 

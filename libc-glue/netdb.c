@@ -218,27 +218,39 @@ static const struct kind {
 };
 #define NR_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
+static bool names_kind(const struct addrinfo *hints)
+{
+    return hints->ai_socktype != 0 || hints->ai_protocol != 0;
+}
+
+/* A protocol that has a kind of its own is raw only where that is asked for. */
 static bool kind_fits(const struct kind *kind, const struct addrinfo *hints)
 {
+    if (kind->type == SOCK_RAW && hints->ai_socktype == 0 &&
+        (hints->ai_protocol == IPPROTO_TCP || hints->ai_protocol == IPPROTO_UDP))
+        return false;
     return (hints->ai_socktype == 0 || hints->ai_socktype == kind->type) &&
            (hints->ai_protocol == 0 || kind->type == SOCK_RAW ||
             hints->ai_protocol == kind->protocol);
 }
 
 /* The port of a service for one kind; EAI_SERVICE, EAI_NONAME. */
-static int find_port(const char *service, int flags, const struct kind *kind, uint16_t *port)
+static int find_port(const char *service, const struct addrinfo *hints, const struct kind *kind,
+                     uint16_t *port)
 {
     char *end;
 
     *port = 0;
     if (service == NULL)
         return 0;
+    if (kind->name == NULL && names_kind(hints))
+        return EAI_SERVICE;
     unsigned long number = strtoul(service, &end, 10);
     if (isdigit((unsigned char)service[0]) && *end == '\0') {
         *port = (uint16_t)number; /* glibc, too, takes it modulo 65536 */
         return 0;
     }
-    if ((flags & AI_NUMERICSERV) != 0)
+    if ((hints->ai_flags & AI_NUMERICSERV) != 0)
         return EAI_NONAME;
     const struct service *known = kind->name != NULL ? service_by_name(service, kind->name) : NULL;
     if (known == NULL)
@@ -281,14 +293,14 @@ static int list_results(const struct found *found, const char *service,
                         const struct addrinfo *hints, struct addrinfo **list)
 {
     struct addrinfo **last = list;
-    int error = hints->ai_socktype == 0 && hints->ai_protocol == 0 ? EAI_SERVICE : EAI_SOCKTYPE;
+    int error = names_kind(hints) ? EAI_SOCKTYPE : EAI_SERVICE;
 
     for (unsigned i = 0; i < found->count; i++) {
         for (const struct kind *kind = kinds; kind < kinds + NR_KINDS; kind++) {
             uint16_t port;
             if (!kind_fits(kind, hints))
                 continue;
-            int port_error = find_port(service, hints->ai_flags, kind, &port);
+            int port_error = find_port(service, hints, kind, &port);
             if (port_error != 0) {
                 error = port_error;
                 continue;

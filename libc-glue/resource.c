@@ -60,6 +60,8 @@ int getrlimit(int resource, struct rlimit *out)
 
     if (error == 0)
         *out = (struct rlimit){.rlim_cur = limit, .rlim_max = limit};
+    if (error == 0 && resource == RLIMIT_NOFILE)
+        out->rlim_cur = (rlim_t)fd_limit();
     return (int)glue_result(error);
 }
 
@@ -72,14 +74,16 @@ int setrlimit(int resource, const struct rlimit *wanted)
         error = -EINVAL;
     if (error == 0 && wanted->rlim_cur > limit)
         error = -EPERM;
-    if (error == 0 && wanted->rlim_cur < limit)
+    if (error == 0 && resource == RLIMIT_NOFILE)
+        fd_set_limit((int)wanted->rlim_cur);
+    else if (error == 0 && wanted->rlim_cur < limit)
         error = -ENOSYS; /* nothing would hold the program to it */
     return (int)glue_result(error);
 }
 
 int getdtablesize(void)
 {
-    return FD_LIMIT;
+    return fd_limit();
 }
 
 int getpagesize(void)
@@ -92,14 +96,14 @@ int getpagesize(void)
 int getrusage(int who, struct rusage *out)
 {
     struct page_counts pages = memory();
-    uint64_t now_us = clock_monotonic_ns() / 1000;
+    uint64_t busy_us = thread_busy_ns() / NS_PER_US;
 
     if (who != RUSAGE_SELF && who != RUSAGE_THREAD && who != RUSAGE_CHILDREN)
         return (int)glue_result(-EINVAL);
     *out = (struct rusage){0};
     if (who != RUSAGE_CHILDREN) {
-        out->ru_utime.tv_sec = (time_t)(now_us / 1000000);
-        out->ru_utime.tv_usec = (suseconds_t)(now_us % 1000000);
+        out->ru_utime.tv_sec = (time_t)(busy_us / 1000000);
+        out->ru_utime.tv_usec = (suseconds_t)(busy_us % 1000000);
         out->ru_maxrss = (long)((pages.total_pages - pages.free_pages) * (PAGE_SIZE / 1024));
     }
     return 0;
@@ -140,7 +144,7 @@ long sysconf(int name)
     case _SC_CLK_TCK:
         return CLOCKS_PER_SEC; /* of times() */
     case _SC_OPEN_MAX:
-        return FD_LIMIT;
+        return fd_limit();
     case _SC_PAGESIZE:
         return PAGE_SIZE;
     case _SC_PHYS_PAGES:

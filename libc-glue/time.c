@@ -106,11 +106,11 @@ int nanosleep(const struct timespec *time, struct timespec *remaining)
     return glue_result(-clock_nanosleep(CLOCK_MONOTONIC, 0, time, remaining));
 }
 
-/* The processor is the application's alone: all time since the start counts as its own. */
+/* The processor is the application's alone: all the time that it runs counts as its own. */
 clock_t times(struct tms *out)
 {
-    clock_t ticks = clock_monotonic_ns() / (NS_PER_SECOND / CLOCKS_PER_SEC);
+    const uint64_t tick_ns = NS_PER_SECOND / CLOCKS_PER_SEC;
 
-    *out = (struct tms){.tms_utime = ticks};
-    return ticks;
+    *out = (struct tms){.tms_utime = thread_busy_ns() / tick_ns};
+    return clock_monotonic_ns() / tick_ns;
 }

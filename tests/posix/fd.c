@@ -2,11 +2,16 @@
  * Descriptors: which one is given out, what names the same file, what is refused.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -167,5 +172,43 @@ TEST(fd_exhaustion, "The last descriptor is followed by EMFILE, and all come bac
     CHECK_OK(close(last));
     CHECK_EQ(dup(1), last);
     for (fd = first; fd <= last; fd++)
+        CHECK_OK(close(fd));
+}
+
+TEST(fd_limit,
+     "Below a limit that the program sets itself, every call that opens says EMFILE beyond.")
+{
+    struct rlimit former, limit;
+    int next = dup(1), ends[2];
+    struct epoll_event event = {.events = EPOLLIN};
+
+    REQUIRE_GE(next, 3);
+    CHECK_OK(close(next));
+    REQUIRE_OK(getrlimit(RLIMIT_NOFILE, &former));
+    limit = (struct rlimit){(rlim_t)next + 2, former.rlim_max};
+    REQUIRE_OK(setrlimit(RLIMIT_NOFILE, &limit));
+    CHECK_EQ(sysconf(_SC_OPEN_MAX), next + 2);
+    CHECK_EQ(dup(1), next);
+    CHECK_FAILS(pipe(ends), EMFILE);
+    CHECK_FAILS(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), EMFILE);
+    CHECK_EQ(dup(1), next + 1);
+    CHECK_FAILS(dup(1), EMFILE);
+    CHECK_FAILS(open("/dev/null", O_RDONLY), EMFILE);
+    CHECK_FAILS(socket(AF_INET, SOCK_STREAM, 0), EMFILE);
+    CHECK_FAILS(eventfd(0, 0), EMFILE);
+    CHECK_FAILS(epoll_create1(0), EMFILE);
+    CHECK(fopen("/dev/null", "r") == NULL && errno == EMFILE);
+    CHECK(opendir("/") == NULL && errno == EMFILE);
+    CHECK_FAILS(dup2(1, next + 2), EBADF);
+    CHECK_EQ(dup2(1, next + 1), next + 1);
+    CHECK_FAILS(fcntl(1, F_DUPFD, next + 2), EINVAL);
+    CHECK_FAILS(fcntl(1, F_DUPFD, next), EMFILE);
+    CHECK_OK(close(next + 1));
+    int queue = epoll_create1(0);
+    CHECK_EQ(queue, next + 1);
+    CHECK_FAILS(epoll_ctl(queue, EPOLL_CTL_ADD, next + 2, &event), EBADF);
+    REQUIRE_OK(setrlimit(RLIMIT_NOFILE, &former));
+    CHECK_EQ(dup(1), next + 2);
+    for (int fd = next; fd <= next + 2; fd++)
         CHECK_OK(close(fd));
 }

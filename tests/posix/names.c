@@ -249,3 +249,43 @@ TEST(names_interfaces, "lo is there by name and index, with its addresses.")
     CHECK_EQ(found, 1);
     freeifaddrs(list);
 }
+
+TEST(names_kinds, "getaddrinfo lists the kinds of socket that its hints allow.")
+{
+    static const int types[] = {0, SOCK_STREAM, SOCK_DGRAM, SOCK_RAW};
+    static const int protocols[] = {0, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP};
+    enum { STREAM = 1, DGRAM = 2, RAW = 4 };
+    static const int expected[2][4][4] = {
+        /* without a service, by protocol and type; negative: the error */
+        {{STREAM | DGRAM | RAW, STREAM, DGRAM, RAW},
+         {STREAM, STREAM, EAI_SOCKTYPE, RAW},
+         {DGRAM, EAI_SOCKTYPE, DGRAM, RAW},
+         {RAW, EAI_SOCKTYPE, EAI_SOCKTYPE, RAW}},
+        /* with a port */
+        {{STREAM | DGRAM | RAW, STREAM, DGRAM, EAI_SERVICE},
+         {STREAM, STREAM, EAI_SOCKTYPE, EAI_SERVICE},
+         {DGRAM, EAI_SOCKTYPE, DGRAM, EAI_SERVICE},
+         {EAI_SERVICE, EAI_SOCKTYPE, EAI_SOCKTYPE, EAI_SERVICE}},
+    };
+
+    for (int port = 0; port < 2; port++) {
+        for (int p = 0; p < 4; p++) {
+            for (int t = 0; t < 4; t++) {
+                struct addrinfo hints = {.ai_socktype = types[t], .ai_protocol = protocols[p]};
+                struct addrinfo *list = NULL;
+                int found = getaddrinfo("1.2.3.4", port ? "4321" : NULL, &hints, &list);
+
+                for (struct addrinfo *i = found == 0 ? list : NULL; i != NULL; i = i->ai_next) {
+                    found |= 1 << (i->ai_socktype - SOCK_STREAM);
+                    if (protocols[p] != 0)
+                        CHECK_EQ(i->ai_protocol, protocols[p]);
+                }
+                if (found > 0)
+                    freeaddrinfo(list);
+                if (found != expected[port][p][t])
+                    FAIL("port %d, type %d, protocol %d: %d instead of %d", port, types[t],
+                         protocols[p], found, expected[port][p][t]);
+            }
+        }
+    }
+}

@@ -7,17 +7,23 @@
 #include <err.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <langinfo.h>
 #include <libgen.h>
 #include <limits.h>
+#include <locale.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <syslog.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "tests/posix/check.h"
 
@@ -77,6 +83,72 @@ TEST(system_limits, "Limits are told, and cannot be had beyond.")
     CHECK_FAILS(getrusage((__typeof__(RUSAGE_SELF))77, &after), EINVAL);
     CHECK_EQ(getpriority(PRIO_PROCESS, 0), 0);
     CHECK_FAILS(getpriority((__typeof__(PRIO_PROCESS))9, 0), EINVAL);
+}
+
+TEST(system_used_time, "Time that is slept is not the processor's.")
+{
+    struct rusage before, after;
+    clock_t clock_before = clock();
+    uint64_t start_ms = now_ms();
+
+    CHECK_OK(getrusage(RUSAGE_SELF, &before));
+    sleep_ms(300);
+    CHECK_OK(getrusage(RUSAGE_SELF, &after));
+    int64_t slept_ms = (int64_t)(now_ms() - start_ms);
+    CHECK_LT((clock() - clock_before) / (CLOCKS_PER_SEC / 1000), slept_ms / 2);
+    CHECK_LT((after.ru_utime.tv_sec - before.ru_utime.tv_sec) * 1000 +
+                 (after.ru_utime.tv_usec - before.ru_utime.tv_usec) / 1000,
+             slept_ms / 2);
+    clock_before = clock();
+    for (start_ms = now_ms(); now_ms() - start_ms < 20;)
+        ;
+    CHECK_LT(clock_before, clock());
+}
+
+TEST(system_processes,
+     "There are no other processes: nothing can be made one, and what is told of them fails.")
+{
+    CHECK_FAILS(waitpid(-1, NULL, WNOHANG), ECHILD);
+    CHECK_FAILS(kill(99999999, 0), ESRCH);
+#ifdef __parvus__
+    char *const arguments[] = {"true", NULL};
+
+    CHECK_FAILS(fork(), ENOSYS);
+    CHECK_FAILS(vfork(), ENOSYS);
+    CHECK_FAILS(execv("/bin/true", arguments), ENOSYS);
+    CHECK_FAILS(execvp("true", arguments), ENOSYS);
+    CHECK_FAILS(daemon(0, 0), ENOSYS);
+    CHECK_FAILS(system("true"), ENOSYS);
+    CHECK_EQ(system(NULL), 0);
+    errno = 0;
+    CHECK(popen("true", "r") == NULL && errno == ENOSYS);
+#endif
+}
+
+TEST(system_locale, "The C locale is there, others are refused; text that is none is refused.")
+{
+    wchar_t wide[8];
+    mbstate_t state = {0};
+    char narrow[MB_LEN_MAX];
+
+    CHECK(setlocale(LC_ALL, "no-such-locale") == NULL);
+    REQUIRE(setlocale(LC_ALL, "C") != NULL);
+    CHECK_EQ(strcmp(setlocale(LC_ALL, NULL), "C"), 0);
+    CHECK_EQ(strcmp(localeconv()->decimal_point, "."), 0);
+    CHECK_EQ(strcmp(localeconv()->thousands_sep, ""), 0);
+    CHECK_EQ(strcmp(nl_langinfo(RADIXCHAR), "."), 0);
+    CHECK_EQ(strcmp(nl_langinfo(DAY_1), "Sunday"), 0);
+    CHECK_EQ(strcoll("a", "B") > 0, true);
+    CHECK_EQ(mbstowcs(wide, "abc", 8), 3);
+    CHECK_EQ(MB_CUR_MAX, 1);
+    CHECK_FAILS(wcrtomb(narrow, 0x20ac, &state), EILSEQ);
+    REQUIRE(setlocale(LC_CTYPE, "C.UTF-8") != NULL);
+    CHECK_EQ(mbstowcs(wide, "\xe2\x82\xac", 8), 1);
+    CHECK_EQ(wide[0], 0x20ac);
+    CHECK_FAILS(mbstowcs(wide, "\xff", 8), EILSEQ);
+    CHECK_EQ(mbrtowc(wide, "\xe2\x82", 2, memset(&state, 0, sizeof(state))), (size_t)-2);
+    CHECK_EQ(wctomb(narrow, 0x20ac), 3);
+    CHECK(setlocale(LC_ALL, "C") != NULL);
 }
 
 TEST(system_time_zone, "gettimeofday knows one time zone.")

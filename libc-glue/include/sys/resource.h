@@ -14,7 +14,7 @@ extern "C" {
 #define RUSAGE_THREAD 1
 
 struct rusage {
-    struct timeval ru_utime; /* all of the time there was: the processor is the process's alone */
+    struct timeval ru_utime; /* all the time that the processor was not idle */
     struct timeval ru_stime; /* 0 */
     long ru_maxrss;          /* KiB in use now */
     /* 0: not counted. */
@@ -42,8 +42,9 @@ struct rlimit {
     rlim_t rlim_cur, rlim_max;
 };
 
-/* The limits are what they are. Setting one succeeds where it asks for no less than there is now
- * and no more than there can be, else EPERM (above) or ENOSYS (below). EINVAL: unknown. */
+/* That of descriptors may be set to less (new ones are below), and back. The others are what they
+ * are: setting one succeeds where it asks for no less than there is now and no more than there can
+ * be, else EPERM (above) or ENOSYS (below). EINVAL: unknown. */
 int getrlimit(int resource, struct rlimit *out);
 int setrlimit(int resource, const struct rlimit *limit);
 
