@@ -44,7 +44,9 @@ static uintptr_t area_start, area_regions, area_freed, area_end;
 static struct table *tables; /* by (address - origin) / TABLE_BYTES */
 static uint32_t *pages;      /* by (address - origin) / PAGE_SIZE; 0: not backed */
 
-#define DEVICE_PAGE UINT32_MAX /* in `pages`: mapped, but no frame of ours */
+/* In `pages`: the frame is another mapping's, which frees it; with all bits set, a device's. */
+#define NOT_OURS 0x80000000u
+#define DEVICE_PAGE UINT32_MAX
 static uint32_t record_tables[RECORD_TABLES];
 
 static unsigned index_at(uintptr_t va, unsigned level)
@@ -245,6 +247,34 @@ int pagetable_map_device(uintptr_t start, uintptr_t end, mfn_t frame)
     return error;
 }
 
+int pagetable_map_again(uintptr_t start, void *const *from, size_t count, int prot)
+{
+    const uintptr_t end = start + count * PAGE_SIZE;
+    uint64_t flags = leaf_flags(prot);
+    int error = 0;
+
+    for (uintptr_t va = start; !error && va < end; va += PAGE_SIZE, from++) {
+        struct table *t;
+
+        if (!*from)
+            continue;
+        error = ensure_table(va, &t);
+        if (!error) {
+            uint32_t pfn = (uint32_t)pagetable_frame((uintptr_t)*from).n;
+
+            pages[(va - origin) / PAGE_SIZE] = pfn | NOT_OURS;
+            t->live++;
+            pv_mmu_set(pv_mmu_slot((pfn_t){t->pfn}, index_at(va, 1)), leaf(pfn, flags));
+        }
+    }
+    int refused = pv_mmu_flush();
+    if (!error)
+        error = refused;
+    if (error)
+        pagetable_unmap(start, end);
+    return error;
+}
+
 pfn_t pagetable_frame(uintptr_t va)
 {
     /* As long as memory is in use its side of the padding's end does not change. */
@@ -252,7 +282,7 @@ pfn_t pagetable_frame(uintptr_t va)
 
     if (va < page_padding_limit)
         return (pfn_t){(va - (uintptr_t)image_start) / PAGE_SIZE};
-    return (pfn_t){pages[(va - origin) / PAGE_SIZE]};
+    return (pfn_t){pages[(va - origin) / PAGE_SIZE] & ~NOT_OURS};
 }
 
 /* Rewrites the entries of all backed pages of a range; a device's stay as they are or go. */
@@ -264,7 +294,7 @@ static void set_in_table(const struct table *t, uintptr_t start, uintptr_t end, 
         uint32_t pfn = pages[(va - origin) / PAGE_SIZE];
 
         if (pfn && (pfn != DEVICE_PAGE || !flags)) {
-            pv_mmu_set(slot, leaf(pfn, flags));
+            pv_mmu_set(slot, leaf(pfn & ~NOT_OURS, flags));
             pv_mmu_invalidate((vaddr_t){va});
         }
     }
@@ -276,7 +306,7 @@ static void free_in_table(struct table *t, uintptr_t start, uintptr_t end)
         uint32_t *pfn = &pages[(va - origin) / PAGE_SIZE];
 
         if (*pfn) {
-            if (*pfn != DEVICE_PAGE)
+            if (!(*pfn & NOT_OURS))
                 page_free((pfn_t){*pfn});
             *pfn = 0;
             t->live--;
@@ -311,8 +341,12 @@ void pagetable_unmap(uintptr_t start, uintptr_t end)
 
 int pagetable_protect(uintptr_t start, uintptr_t end, int prot)
 {
-    for (uintptr_t va = start; va < end; va = next_table(va, end))
-        set_in_table(find_table(va), va, next_table(va, end), leaf_flags(prot));
+    for (uintptr_t va = start; va < end; va = next_table(va, end)) {
+        const struct table *t = find_table(va);
+
+        if (t)
+            set_in_table(t, va, next_table(va, end), leaf_flags(prot));
+    }
     return pv_mmu_flush();
 }
 

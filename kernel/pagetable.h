@@ -24,13 +24,17 @@ int pagetable_map(uintptr_t start, uintptr_t end, int prot);
  * refuses. They go by pagetable_unmap; pagetable_protect leaves them alone. */
 int pagetable_map_device(uintptr_t start, uintptr_t end, mfn_t frame);
 
+/* Maps the frames behind `count` pages of mapped memory once more, from `start` on; NULL: nothing
+ * there. They stay the first mapping's. All or nothing: -ENOMEM. */
+int pagetable_map_again(uintptr_t start, void *const *from, size_t count, int prot);
+
 /* The frame behind mapped memory (no device's); needs no lock as long as it stays mapped. */
 pfn_t pagetable_frame(uintptr_t va);
 
 /* Unmaps and frees whatever is in the range. */
 void pagetable_unmap(uintptr_t start, uintptr_t end);
 
-/* Every page of the range must be backed. */
+/* Pages that are not backed stay so. */
 int pagetable_protect(uintptr_t start, uintptr_t end, int prot);
 
 /* Takes away the bootstrap mapping of a frame (with the next flush). */

@@ -34,6 +34,7 @@ struct region {
     const char *name;
     int prot;
     bool guard; /* the page below start is ours, unmapped */
+    bool again; /* vm_map_again */
 };
 
 struct mutex vm_lock = MUTEX_INIT;
@@ -263,6 +264,50 @@ int vm_map_device(maddr_t start, size_t bytes, const char *name, volatile void *
     return error;
 }
 
+static int map_again_locked(uintptr_t *start, void *const *pages, size_t count, int prot,
+                            const char *name)
+{
+    struct region *r;
+    int error = alloc_region(&r);
+
+    if (error)
+        return error;
+    error = place(start, count * PAGE_SIZE, prot);
+    if (!error)
+        error = pagetable_map_again(*start, pages, count, prot);
+    if (error) {
+        free_region(r);
+        return error;
+    }
+    *r = (struct region){.start = *start,
+                         .end = *start + count * PAGE_SIZE,
+                         .name = name,
+                         .prot = prot & PROTECTIONS,
+                         .again = true};
+    insert(r);
+    return 0;
+}
+
+int vm_map_again(void **addr, void *const *pages, size_t count, int prot, const char *name)
+{
+    uintptr_t start = prot & VM_FIXED ? (uintptr_t)*addr : 0;
+
+    if (prot & VM_EXEC)
+        return -EACCES;
+    if (!count)
+        return -EINVAL;
+    if (count > (area_end - area_start) / PAGE_SIZE)
+        return -ENOMEM;
+    mutex_lock(&vm_lock);
+    int error = map_again_locked(&start, pages, count, prot, name);
+    if (error)
+        search_from = area_start; /* as in vm_map */
+    mutex_unlock(&vm_lock);
+    if (!error)
+        *addr = (void *)start;
+    return error;
+}
+
 /* --- Splitting ------------------------------------------------------------------------------ */
 
 /* Makes `at` the border between two regions, if it lies inside one. */
@@ -275,7 +320,8 @@ static int split_at(uintptr_t at)
     int error = alloc_region(&upper);
     if (error)
         return error;
-    *upper = (struct region){.start = at, .end = r->end, .name = r->name, .prot = r->prot};
+    *upper = (struct region){
+        .start = at, .end = r->end, .name = r->name, .prot = r->prot, .again = r->again};
     r->end = at;
     insert(upper);
     return 0;
@@ -287,7 +333,7 @@ static void merge_below(struct region *r)
     struct region *below = tree_owner(tree_previous(&r->node), struct region, node);
 
     if (!below || below->end != r->start || r->guard || below->prot != r->prot ||
-        below->name != r->name)
+        below->name != r->name || below->again != r->again)
         return;
     tree_remove(&regions, &r->node);
     below->end = r->end;
@@ -320,6 +366,16 @@ int vm_unmap(void *addr, size_t bytes)
     return 0;
 }
 
+/* vm_lock held. Memory that is mapped twice may be writable there. */
+static bool is_again(uintptr_t start, uintptr_t end)
+{
+    struct region *r = first_behind(start);
+
+    while (r && r->start < end && !r->again)
+        r = next_of(r);
+    return r && r->start < end;
+}
+
 /* vm_lock held. The whole range is mapped by regions. */
 static bool covered(uintptr_t start, uintptr_t end)
 {
@@ -336,6 +392,8 @@ static int protect_locked(uintptr_t start, uintptr_t end, int prot)
 {
     if (!covered(start, end))
         return -ENOMEM;
+    if (prot & VM_EXEC && is_again(start, end))
+        return -EACCES;
     int error = split_at(start);
     if (!error)
         error = split_at(end);
@@ -375,12 +433,14 @@ int vm_protect(void *addr, size_t bytes, int prot)
 static bool query_fixed(uintptr_t address, struct vm_info *out)
 {
     const struct vm_info known[] = {
-        {"image: read-only data", (uintptr_t)image_start, (uintptr_t)image_text_start, VM_READ, 0},
-        {"image: text", (uintptr_t)image_text_start, (uintptr_t)image_data_start, VM_READ | VM_EXEC,
+        {"image: read-only data", (uintptr_t)image_start, (uintptr_t)image_text_start, VM_READ, 0,
          0},
-        {"image: data", (uintptr_t)image_data_start, (uintptr_t)image_end, VM_READ | VM_WRITE, 0},
-        {"start of day data", (uintptr_t)image_end, heap_start(), VM_READ, 0},
-        {"heap", heap_start(), heap_end(), VM_READ | VM_WRITE, 0},
+        {"image: text", (uintptr_t)image_text_start, (uintptr_t)image_data_start, VM_READ | VM_EXEC,
+         0, 0},
+        {"image: data", (uintptr_t)image_data_start, (uintptr_t)image_end, VM_READ | VM_WRITE, 0,
+         0},
+        {"start of day data", (uintptr_t)image_end, heap_start(), VM_READ, 0, 0},
+        {"heap", heap_start(), heap_end(), VM_READ | VM_WRITE, 0, 0},
     };
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -399,7 +459,7 @@ void vm_query(uintptr_t address, struct vm_info *out)
         return;
     const struct region *r = first_behind(address);
     if (r && address >= low_end(r))
-        *out = (struct vm_info){r->name, r->start, r->end, r->prot, address < r->start};
+        *out = (struct vm_info){r->name, r->start, r->end, r->prot, address < r->start, r->again};
 }
 
 /* --- Boot ----------------------------------------------------------------------------------- */

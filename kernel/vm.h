@@ -35,6 +35,13 @@ int vm_map(void **addr, size_t bytes, int prot, const char *name);
  */
 int vm_map_device(maddr_t start, size_t bytes, const char *name, volatile void **out);
 
+/*
+ * Maps memory once more that vm_map has mapped elsewhere: page i is what is at pages[i], or nothing
+ * (NULL: its use faults). The frames stay the first mapping's, which must outlive this one. Never
+ * executable (-EACCES). Otherwise as vm_map, with no prot but VM_FIXED and protections.
+ */
+int vm_map_again(void **addr, void *const *pages, size_t count, int prot, const char *name);
+
 /* Unmaps whatever regions or parts of regions lie in the range and frees their frames. -EINVAL:
  * unaligned or outside the area of vm_map; holes are fine. */
 int vm_unmap(void *addr, size_t bytes);
@@ -52,6 +59,7 @@ struct vm_info {
     uintptr_t start, end;
     int prot;      /* VM_READ | ... */
     bool is_guard; /* the address is in the guard page of that region */
+    bool is_again; /* by vm_map_again */
 };
 void vm_query(uintptr_t address, struct vm_info *out);
 

@@ -34,6 +34,12 @@ struct fs_node {
     uintptr_t id;            /* the file system's own */
 };
 
+/* The memory behind a page of a file. */
+struct file_page {
+    void *memory; /* NULL: the file ends before */
+    uintptr_t held;
+};
+
 /*
  * What a kind of file can do; a NULL operation has the stated meaning. All are called with a
  * reference held, most by several threads at once, and may sleep unless said otherwise.
@@ -56,6 +62,11 @@ struct file_ops {
     int (*ioctl)(struct file *file, unsigned long request, void *argument); /* NULL: -ENOTTY */
     ssize_t (*entries)(struct file *file, void *buffer, size_t bytes,
                        off_t *position); /* of a directory: struct dirent. NULL: -ENOTDIR */
+    /* For MAP_SHARED: `count` pages of memory that are the file's from page `first` on. Each stays,
+     * though it may no longer be the file's, until it is let go, which does not sleep long and may
+     * come after the file's release. NULL: -ENODEV. */
+    int (*hold_pages)(struct file *file, uint64_t first, size_t count, struct file_page *out);
+    void (*let_page_go)(uintptr_t held);
     /* What is true now, of POLLIN..POLLRDHUP; does not wait for it. NULL: always readable and
      * writable, and refused by epoll. Whoever makes an event true calls file_wake afterwards. */
     unsigned (*poll)(struct file *file);

@@ -14,6 +14,7 @@
 #include "libc-glue/fd.h"
 #include "libc-glue/fs.h"
 #include "libc-glue/glue.h"
+#include "libc-glue/shared_mapping.h"
 
 #define NAME "mmap"
 
@@ -42,25 +43,44 @@ static int map(void **address, size_t bytes, int prot, int flags)
         return vm_map(address, bytes, prot, NAME);
     int error = is_aligned(*address) ? 0 : -EINVAL;
     if (error == 0 && (flags & MAP_FIXED) != 0)
-        error = vm_unmap(*address, bytes);
+        error = shared_mapping_unmap(*address, bytes);
     return error != 0 ? error : vm_map(address, bytes, prot | VM_FIXED, NAME);
 }
 
 /* --- Files ------------------------------------------------------------------------------------ */
 
-/* Whether a copy of the file can stand for it. */
 static int check_file(const struct file *file, int protection, int flags)
 {
+    const bool is_shared = (flags & MAP_SHARED) != 0;
+
     if (file->ops->read == NULL || !file->ops->seekable || file->node.fs == NULL ||
         fs_is_folder(file->node))
         return -ENODEV;
-    if (!file_is_readable(file))
+    if (!file_is_readable(file) ||
+        (is_shared && (protection & PROT_WRITE) != 0 && !file_is_writable(file)))
         return -EACCES;
-    if ((flags & MAP_SHARED) == 0)
-        return 0;
-    if (file->node.fs->change != NULL || file->node.fs->type(file->node.id) != S_IFREG)
+    return (protection & PROT_WRITE) != 0 && (protection & PROT_EXEC) != 0 ? -EACCES : 0;
+}
+
+/* What cannot change may be a copy. */
+static bool is_constant(const struct file *file)
+{
+    return file->node.fs->change == NULL && file->node.fs->type(file->node.id) == S_IFREG;
+}
+
+static int map_shared(struct file *file, void **address, size_t bytes, int protection, int flags,
+                      off_t offset)
+{
+    int prot = vm_prot(protection);
+
+    if (file->ops->hold_pages == NULL)
         return -ENODEV;
-    return (protection & PROT_WRITE) != 0 ? -EACCES : 0;
+    if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0) {
+        if (!is_aligned(*address))
+            return -EINVAL;
+        prot |= VM_FIXED;
+    }
+    return shared_mapping_make(file, address, bytes, prot, (flags & MAP_FIXED) != 0, offset, NAME);
 }
 
 /* What the file does not have stays zero. */
@@ -78,15 +98,11 @@ static int read_file(struct file *file, char *memory, size_t bytes, off_t positi
     return 0;
 }
 
-static int map_file(struct file *file, void **address, size_t bytes, int protection, int flags,
+static int map_copy(struct file *file, void **address, size_t bytes, int protection, int flags,
                     off_t offset)
 {
-    int error = check_file(file, protection, flags);
+    int error = map(address, page_bytes(bytes), VM_READ | VM_WRITE, flags);
 
-    if (error == 0 && (protection & PROT_WRITE) != 0 && (protection & PROT_EXEC) != 0)
-        error = -EACCES;
-    if (error == 0)
-        error = map(address, page_bytes(bytes), VM_READ | VM_WRITE, flags);
     if (error != 0)
         return error;
     error = read_file(file, *address, bytes, offset);
@@ -95,6 +111,18 @@ static int map_file(struct file *file, void **address, size_t bytes, int protect
     if (error != 0)
         vm_unmap(*address, page_bytes(bytes));
     return error;
+}
+
+static int map_file(struct file *file, void **address, size_t bytes, int protection, int flags,
+                    off_t offset)
+{
+    int error = check_file(file, protection, flags);
+
+    if (error != 0)
+        return error;
+    if ((flags & MAP_SHARED) != 0 && !is_constant(file))
+        return map_shared(file, address, page_bytes(bytes), protection, flags, offset);
+    return map_copy(file, address, bytes, protection, flags, offset);
 }
 
 /* --- System calls ----------------------------------------------------------------------------- */
@@ -131,7 +159,7 @@ int munmap(void *address, size_t bytes)
 {
     if (bytes == 0 || page_bytes(bytes) == 0)
         return (int)glue_result(-EINVAL);
-    return (int)glue_result(vm_unmap(address, page_bytes(bytes)));
+    return (int)glue_result(shared_mapping_unmap(address, page_bytes(bytes)));
 }
 
 int mprotect(void *address, size_t bytes, int protection)
@@ -142,7 +170,8 @@ int mprotect(void *address, size_t bytes, int protection)
         return 0;
     if (page_bytes(bytes) == 0)
         return (int)glue_result(-ENOMEM);
-    return (int)glue_result(vm_protect(address, page_bytes(bytes), vm_prot(protection)));
+    return (int)glue_result(
+        shared_mapping_protect(address, page_bytes(bytes), vm_prot(protection)));
 }
 
 /* Whether all of it is mapped: 0, -EINVAL, -ENOMEM. *out_prot: what all of it allows. */
@@ -167,7 +196,7 @@ static int check_range(const void *address, size_t bytes, int *out_prot)
     return 0;
 }
 
-/* Nothing is written back: there is nowhere to. */
+/* Nothing is written back: a mapping is the file, or a copy. */
 int msync(void *address, size_t bytes, int flags)
 {
     int prot;
@@ -176,6 +205,20 @@ int msync(void *address, size_t bytes, int flags)
         (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
         return (int)glue_result(-EINVAL);
     return (int)glue_result(check_range(address, bytes, &prot));
+}
+
+/* What is no file's: MADV_DONTNEED leaves a file as it is, mapped or not. */
+static void clear(uintptr_t at, uintptr_t end)
+{
+    while (at < end) {
+        struct vm_info info;
+
+        vm_query(at, &info);
+        uintptr_t part_end = info.end < end ? info.end : end;
+        if (!info.is_again)
+            memset((void *)at, 0, part_end - at);
+        at = part_end;
+    }
 }
 
 /* MADV_DONTNEED promises zeroes. The rest is advice, of which nothing follows. */
@@ -190,7 +233,7 @@ static int advise(void *address, size_t bytes, int advice)
     case MADV_DONTNEED:
         if ((prot & VM_WRITE) == 0)
             return -EINVAL;
-        memset(address, 0, page_bytes(bytes));
+        clear((uintptr_t)address, (uintptr_t)address + page_bytes(bytes));
         return 0;
     case MADV_NORMAL:
     case MADV_RANDOM:

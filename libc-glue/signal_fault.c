@@ -119,10 +119,16 @@ SIGNAL_IN_TRAP static void set_page_fault(siginfo_t *info, const struct trap_fra
 
     vm_query(address, &at);
     bool is_mapped = at.name != NULL && !at.is_guard;
+    info->si_addr = (void *)address;
+    if (is_mapped && at.is_again && at.prot != VM_NONE &&
+        (frame->error_code & ERROR_PRESENT) == 0) { /* behind the end of the mapped file */
+        info->si_signo = SIGBUS;
+        info->si_code = BUS_ADRERR;
+        return;
+    }
     info->si_signo = SIGSEGV;
     info->si_code =
         is_mapped || (frame->error_code & ERROR_PRESENT) != 0 ? SEGV_ACCERR : SEGV_MAPERR;
-    info->si_addr = (void *)address;
 }
 
 /* False: nothing that a program could have done. */

@@ -174,6 +174,33 @@ static int allocate(struct file *file, off_t start, off_t bytes)
     return error;
 }
 
+/* A mapping gets memory for every page of the file, holes too: no fault would ask for it later. */
+static int hold_pages(struct file *file, uint64_t first, size_t count, struct file_page *out)
+{
+    struct tmpfs_inode *inode = inode_of(file);
+    size_t held = 0;
+    int error = 0;
+
+    mutex_lock(&inode->lock);
+    uint64_t end = ((uint64_t)inode->bytes + TMPFS_PAGE_BYTES - 1) / TMPFS_PAGE_BYTES;
+    for (size_t i = 0; i < count; i++)
+        out[i] = (struct file_page){.memory = NULL};
+    for (; held < count && first + held < end; held++) {
+        bool is_new;
+
+        error = tmpfs_pages_make(&inode->pages, first + held, &out[held].memory, &is_new);
+        if (error != 0)
+            break;
+        if (is_new)
+            memset(out[held].memory, 0, TMPFS_PAGE_BYTES);
+        out[held].held = tmpfs_pages_hold(&inode->pages, first + held);
+    }
+    mutex_unlock(&inode->lock);
+    while (error != 0 && held > 0)
+        tmpfs_pages_let_go(out[--held].held);
+    return error;
+}
+
 static int release(struct file *file)
 {
     free(file);
@@ -187,6 +214,8 @@ static const struct file_ops operations = {
     .sync = sync_file,
     .allocate = allocate,
     .stat = stat_file,
+    .hold_pages = hold_pages,
+    .let_page_go = tmpfs_pages_let_go,
     .release = release,
 };
 

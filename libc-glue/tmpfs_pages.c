@@ -25,7 +25,8 @@
 #define PLACES (1u << PLACE_BITS)
 
 struct chunk {
-    uint64_t free; /* bit n: page n */
+    uint64_t free;               /* bit n: page n */
+    uint32_t users[CHUNK_PAGES]; /* of a page that is not free: its file and those who hold it */
     LIST_ENTRY(chunk) link;
 };
 
@@ -78,6 +79,7 @@ static uintptr_t take_page(void)
 
         page = ((uintptr_t)chunk + n * TMPFS_PAGE_BYTES) | n;
         chunk->free &= chunk->free - 1;
+        chunk->users[n] = 1;
         if (chunk->free == 0)
             LIST_REMOVE(chunk, link);
         used++;
@@ -96,12 +98,20 @@ static uint64_t spare_max(void)
     return part > CHUNK_PAGES ? part : CHUNK_PAGES;
 }
 
+static struct chunk *chunk_of(uintptr_t page, uintptr_t *out_n)
+{
+    *out_n = page % TMPFS_PAGE_BYTES;
+    return (struct chunk *)(page - *out_n - *out_n * TMPFS_PAGE_BYTES);
+}
+
 /* pool_lock held. */
 static void give_back(uintptr_t page)
 {
-    uintptr_t n = page % TMPFS_PAGE_BYTES;
-    struct chunk *chunk = (struct chunk *)(page - n - n * TMPFS_PAGE_BYTES);
+    uintptr_t n;
+    struct chunk *chunk = chunk_of(page, &n);
 
+    if (--chunk->users[n] != 0)
+        return;
     if (chunk->free == 0)
         LIST_INSERT_HEAD(&chunks, chunk, link);
     chunk->free |= UINT64_C(1) << n;
@@ -196,6 +206,23 @@ int tmpfs_pages_make(struct tmpfs_pages *pages, uint64_t index, void **out, bool
     }
     *out = address_of(*page);
     return 0;
+}
+
+uintptr_t tmpfs_pages_hold(struct tmpfs_pages *pages, uint64_t index)
+{
+    uintptr_t page = find_leaf(pages, index)[index % PLACES], n;
+
+    mutex_lock(&pool_lock);
+    chunk_of(page, &n)->users[n]++;
+    mutex_unlock(&pool_lock);
+    return page;
+}
+
+void tmpfs_pages_let_go(uintptr_t held)
+{
+    mutex_lock(&pool_lock);
+    give_back(held);
+    mutex_unlock(&pool_lock);
 }
 
 /* pool_lock held. Frees what the node has from the page `first` on, counted within it, and with

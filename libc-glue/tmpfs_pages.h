@@ -35,7 +35,10 @@ void *tmpfs_pages_find(struct tmpfs_pages *pages, uint64_t index);
 /* The page, which is made if there is none: then *is_new, and its contents are undefined.
  * -ENOSPC: at the limit, or no memory. */
 int tmpfs_pages_make(struct tmpfs_pages *pages, uint64_t index, void **out, bool *is_new);
-/* Frees the pages from `first` on. */
+/* The page, which tmpfs_pages_find found, stays for who holds it, though its file may lose it. */
+uintptr_t tmpfs_pages_hold(struct tmpfs_pages *pages, uint64_t index);
+void tmpfs_pages_let_go(uintptr_t held);
+/* Takes the pages from `first` on out of the file; those that nobody holds are free. */
 void tmpfs_pages_cut(struct tmpfs_pages *pages, uint64_t first);
 
 #endif

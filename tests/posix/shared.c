@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "tests/posix/check.h"
@@ -27,6 +28,9 @@ TEST(shared_files, "What the other side wrote is there, and what we write is for
     CHECK_EQ(pwrite(fd, large, sizeof(large), 1), (ssize_t)sizeof(large));
     CHECK_EQ(pread(fd, found, sizeof(found), 1), (ssize_t)sizeof(found));
     CHECK(memcmp(large, found, sizeof(large)) == 0);
+    /* Nobody would tell the host of a write. */
+    errno = 0;
+    CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED && errno == ENODEV);
     CHECK_OK(ftruncate(fd, 0));
     CHECK_EQ(write(fd, "written by the guest\n", 21), 21);
     CHECK_OK(fsync(fd));

@@ -3,10 +3,11 @@
  *
  * All memory is there from the start: nothing is paged in or out. No memory is ever writable and
  * executable at a time (EACCES), and unless the application makes code, none becomes executable
- * (EPERM). A mapped file is a private copy; MAP_SHARED is for anonymous memory and for files that
- * cannot change (ENODEV for others: without page faults nobody would notice a write). mprotect and
- * munmap are for what mmap mapped.
- * Sources: POSIX.1-2017 <sys/mman.h>; Linux's mmap(2) and madvise(2), whose numbers these are.
+ * (EPERM). MAP_SHARED is for anonymous memory, files of /tmp, and files that cannot change (ENODEV
+ * for others: without page faults nobody would notice a write). A private mapping is a copy. A
+ * shared one is for no code (EACCES), and has memory for all pages that the file has at the time
+ * (ENOMEM). mprotect and munmap are for what mmap mapped. Sources: POSIX.1-2017 <sys/mman.h>;
+ * Linux's mmap(2) and madvise(2), whose numbers these are.
  */
 #ifndef _SYS_MMAN_H
 #define _SYS_MMAN_H
