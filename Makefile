@@ -227,6 +227,7 @@ $(HYPERVISOR_IMAGE): $(HYPERVISOR_IMAGE).debug
 # Every folder of apps/ and the in-guest tests, then the folder that APP names by path; that one
 # takes the place of an application of the same name.
 APP_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard apps/*/*.c apps/*/app.mk \
+    $(patsubst %,tests/%/app.mk,fuzzcheck threadtest3) \
     $(patsubst %,tests/%/*.c,balloon blkdev fuzz/hypercalls guest lookup lwip net netdev parting posix security vanish)))))
 ifneq ($(filter apps/$(APP),$(APP_FOLDERS)),)
 APP_NAME := $(APP)
