@@ -1,7 +1,10 @@
 """apps/redis, the server as it comes, with Redis's own clients over a TAP (tests/netns.py)."""
+import os
 import re
 import shutil
+import signal
 
+import hosts
 from framework import Skip, test
 from netns import Network
 
@@ -40,3 +43,53 @@ def check_clients(host, folder):
         assert client("time").split()[0].startswith(("1", "2"))
         network.output("redis-cli", "-h", Network.GUEST, "shutdown", "nosave")
         assert guest.wait() == 0, guest.text()[-2000:]
+
+
+def kill_qemu(guest):
+    pid = guest.process.pid
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        for child in file.read().split():
+            os.kill(int(child), signal.SIGKILL)
+    guest.wait()
+
+
+@test("redis-persistence", "What was acknowledged is in the log on a folder of the host's, though QEMU is killed; SAVE works there; "
+                           "what needs a fork tells the client.")
+def check_persistence(folder):
+    if not shutil.which("redis-cli"):
+        raise Skip("redis-tools is missing")
+    share = os.path.join(folder, "share")
+    shutil.rmtree(share, ignore_errors=True)
+    os.mkdir(share)
+
+    def start(network, *arguments):
+        return network.guest(hosts.ONE[0], "redis", folder, options=["--mem", "256M", "--share", share],
+                             arguments=["--bind", "0.0.0.0", "--protected-mode", "no", "--dir", "/host", *arguments])
+
+    def client(network, *words):
+        return network.output("redis-cli", "-h", Network.GUEST, *words).strip()
+    log = ["--save", "", "--appendonly", "yes", "--appendfsync", "always"]
+    with Network() as network:
+        with start(network, *log) as guest:
+            guest.wait_for("Ready to accept connections")
+            assert client(network, "eval", "for i = 1, 1000 do redis.call('set', 'key' .. i, i) end return 'done'", "0") == "done"
+            assert client(network, "rpush", "list", "a", "b") == "2"
+            for command in ("bgsave", "bgrewriteaof"):
+                assert client(network, command).startswith("ERR"), command
+            assert client(network, "incrby", "last", "42") == "42"
+            kill_qemu(guest)
+        with start(network, *log) as guest:
+            guest.wait_for("DB loaded from append only file")
+            guest.wait_for("Ready to accept connections")
+            assert client(network, "dbsize") == "1002"
+            assert client(network, "get", "last") == "42" and client(network, "get", "key1000") == "1000"
+            assert client(network, "lrange", "list", "0", "-1").split() == ["a", "b"]
+            assert client(network, "save") == "OK"
+            network.output("redis-cli", "-h", Network.GUEST, "shutdown", "nosave")
+            assert guest.wait() == 0, guest.text()[-2000:]
+        with start(network, "--save", "", "--appendonly", "no") as guest:
+            guest.wait_for("DB loaded from disk")
+            guest.wait_for("Ready to accept connections")
+            assert client(network, "dbsize") == "1002"
+            network.output("redis-cli", "-h", Network.GUEST, "shutdown", "save")
+            assert guest.wait() == 0, guest.text()[-2000:]
