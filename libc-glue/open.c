@@ -17,6 +17,10 @@
 /* What a file keeps of open's flags (fcntl's F_GETFL). */
 #define KEPT_FLAGS (O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DIRECT)
 
+/* A name that is not there, and yet there when a file is made: so often others were in between, or
+ * a host lies. */
+#define TRIES 100
+
 /* Something is there: whether flags allow to open it. */
 static int check(struct fs_node node, int flags)
 {
@@ -70,7 +74,7 @@ static int open_file(int at, const char *name, int flags, mode_t mode, struct fi
     struct path path;
     int error;
 
-    do {
+    for (unsigned i = 0; i < TRIES; i++) {
         error = path_walk(at, name, how, &path);
         if (error != 0)
             return error;
@@ -83,8 +87,10 @@ static int open_file(int at, const char *name, int flags, mode_t mode, struct fi
         }
         error = (flags & O_CREAT) != 0 ? create(&path, flags, mode, out) : -ENOENT;
         path_put(&path);
-    } while (error == -EEXIST && !is_exclusive);
-    return error;
+        if (error != -EEXIST || is_exclusive)
+            return error;
+    }
+    return -EEXIST;
 }
 
 static int open_at(int at, const char *name, int flags, mode_t mode)

@@ -155,9 +155,8 @@ int p9_send(struct p9_data *data)
     if (data != NULL)
         data->got = (size_t)got > e.reply_bytes ? (size_t)got - e.reply_bytes : 0;
     reply_bytes = (size_t)got < e.reply_bytes ? (size_t)got : e.reply_bytes;
-    uint64_t bytes = p9_take(4), reply_type = p9_take(1);
-    p9_take(2); /* the tag: one message at a time */
-    if (is_short || bytes > (uint64_t)got)
+    uint64_t bytes = p9_take(4), reply_type = p9_take(1), tag = p9_take(2);
+    if (is_short || bytes > (uint64_t)got || tag != (request[5] | (unsigned)request[6] << 8))
         return -EIO;
     if (reply_type == RLERROR)
         return error_of(p9_take(4));

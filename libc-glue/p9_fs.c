@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/clock.h"
 #include "libc-glue/fs.h"
 #include "libc-glue/p9_client.h"
 
@@ -155,13 +156,13 @@ static mode_t type_of(uintptr_t id)
     return (type & P9_QID_FOLDER) != 0 ? S_IFDIR : (type & P9_QID_LINK) != 0 ? S_IFLNK : S_IFREG;
 }
 
-static struct timespec take_time(void)
+/* False: it is none. */
+static bool take_time(struct timespec *out)
 {
-    struct timespec time;
+    uint64_t seconds = p9_take(8), ns = p9_take(8);
 
-    time.tv_sec = (time_t)p9_take(8);
-    time.tv_nsec = (long)p9_take(8);
-    return time;
+    *out = (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = (long)ns};
+    return ns < NS_PER_SECOND;
 }
 
 static int stat_fid(uint32_t fid, struct stat *out)
@@ -183,10 +184,8 @@ static int stat_fid(uint32_t fid, struct stat *out)
         out->st_size = (off_t)p9_take(8);
         out->st_blksize = (blksize_t)p9_take(8);
         out->st_blocks = (blkcnt_t)p9_take(8);
-        out->st_atim = take_time();
-        out->st_mtim = take_time();
-        out->st_ctim = take_time();
-        if (out->st_size < 0 || out->st_blksize <= 0 || out->st_blksize > 1 << 20)
+        if (!take_time(&out->st_atim) || !take_time(&out->st_mtim) || !take_time(&out->st_ctim) ||
+            out->st_size < 0 || out->st_blksize <= 0 || out->st_blksize > 1 << 20)
             error = -EIO;
     }
     int end = p9_end();
@@ -245,7 +244,9 @@ static ssize_t read_link(uintptr_t id, char *out, size_t bytes)
 
         if (length < bytes)
             bytes = length;
-        if (target != NULL)
+        if (target != NULL && memchr(target, 0, length) != NULL)
+            error = -EIO;
+        else if (target != NULL)
             memcpy(out, target, bytes);
     }
     int end = p9_end();
@@ -269,9 +270,22 @@ static off_t position_of(uint64_t offset)
                                                               : (off_t)offset + FS_FIRST_POSITION;
 }
 
-/* Of the reply that is being read: one entry, and its size there. False: no room for it, or it is
- * none. */
-static bool take_entry(struct fs_entries *entries, off_t *position, size_t *out_bytes)
+struct listing {
+    struct fs_entries *entries;
+    off_t position;
+    unsigned nr_own; /* how often the host named "." and "..", which are not added */
+};
+
+static bool is_name(const struct fs_entry *entry)
+{
+    return entry->name_bytes > 0 && entry->name_bytes <= NAME_MAX &&
+           memchr(entry->name, '/', entry->name_bytes) == NULL &&
+           memchr(entry->name, 0, entry->name_bytes) == NULL;
+}
+
+/* Of the reply that is being read, of which `*left` bytes are entries: one. 0: it had no room;
+ * -EIO: it is none, or the host goes round in circles. */
+static int take_entry(struct listing *listing, size_t *left)
 {
     struct fs_entry entry = {0};
     uint8_t type = (uint8_t)p9_take(1);
@@ -285,46 +299,42 @@ static bool take_entry(struct fs_entries *entries, off_t *position, size_t *out_
     entry.type = (type & P9_QID_FOLDER) != 0 ? S_IFDIR
                  : (type & P9_QID_LINK) != 0 ? S_IFLNK
                                              : S_IFREG;
-    *out_bytes = ENTRY_BYTES + entry.name_bytes;
-    if (entry.name == NULL || entry.name_bytes == 0 || entry.name_bytes > NAME_MAX ||
-        memchr(entry.name, '/', entry.name_bytes) != NULL ||
-        memchr(entry.name, 0, entry.name_bytes) != NULL)
-        return false;
+    if (entry.name == NULL || ENTRY_BYTES + entry.name_bytes > *left || !is_name(&entry) ||
+        entry.next == listing->position)
+        return -EIO;
     bool is_own = (entry.name_bytes == 1 && entry.name[0] == '.') ||
                   (entry.name_bytes == 2 && memcmp(entry.name, "..", 2) == 0);
-    if (!is_own && !fs_add_entry(entries, &entry))
-        return false;
-    *position = entry.next;
-    return true;
+    if (is_own && ++listing->nr_own > 2)
+        return -EIO;
+    if (!is_own && !fs_add_entry(listing->entries, &entry))
+        return 0;
+    *left -= ENTRY_BYTES + entry.name_bytes;
+    listing->position = entry.next;
+    return 1;
 }
 
 /* As many entries as one message brings. 1: there may be more. */
-static int list_some(uint32_t fid, off_t *position, struct fs_entries *entries)
+static int list_some(uint32_t fid, struct listing *listing)
 {
-    bool fits = true;
-
     p9_begin(P9_TREADDIR);
     p9_put(fid, 4);
-    p9_put((uint64_t)(*position - FS_FIRST_POSITION), 8);
+    p9_put((uint64_t)(listing->position - FS_FIRST_POSITION), 8);
     p9_put(ENTRIES_BYTES, 4);
     int result = p9_send(NULL);
     if (result == 0) {
-        size_t bytes = p9_take(4);
+        size_t left = p9_take(4);
 
-        result = bytes > 0;
-        while (bytes > 0 && fits) {
-            size_t part;
-
-            fits = take_entry(entries, position, &part);
-            bytes -= part < bytes ? part : bytes;
-        }
+        result = left > 0;
+        while (left > 0 && result == 1)
+            result = take_entry(listing, &left);
     }
     int end = p9_end();
-    return end != 0 ? end : fits ? result : 0;
+    return end != 0 ? end : result;
 }
 
 static int list(uintptr_t folder, off_t *position, struct fs_entries *entries)
 {
+    struct listing listing = {.entries = entries, .position = *position};
     uint32_t fid;
     uint8_t type;
     int result = walk(node_at(folder), NULL, 0, &fid, &type);
@@ -332,8 +342,9 @@ static int list(uintptr_t folder, off_t *position, struct fs_entries *entries)
     if (result != 0)
         return result;
     result = open_fid(fid, O_RDONLY);
-    while (result == 0 && (result = list_some(fid, position, entries)) == 1)
+    while (result == 0 && (result = list_some(fid, &listing)) == 1)
         result = 0;
+    *position = listing.position;
     clunk(fid);
     return result;
 }
@@ -480,7 +491,8 @@ static ssize_t move_some(uint8_t type, uint32_t fid, struct p9_data *data, off_t
     ssize_t result = p9_send(data);
     if (result == 0) {
         result = (ssize_t)p9_take(4);
-        if ((size_t)result > (type == P9_TREAD ? data->got : data->bytes))
+        if ((size_t)result > (type == P9_TREAD ? data->got : data->bytes) ||
+            (type == P9_TWRITE && result == 0)) /* whoever writes on would do so for ever */
             result = -EIO;
     }
     int end = p9_end();
@@ -498,6 +510,11 @@ static ssize_t move(struct file *file, uint8_t type, const struct iovec *vectors
         for (size_t left = vectors[i].iov_len; left > 0; left -= (size_t)part, buffer += part) {
             struct p9_data data = {.bytes = left < p9_max_data() ? left : p9_max_data()};
 
+            /* The host may have said that the file is as long as that. */
+            if (data.bytes > (uint64_t)(FS_BYTES_MAX - *position))
+                data.bytes = (size_t)(FS_BYTES_MAX - *position);
+            if (data.bytes == 0)
+                return done > 0 ? done : type == P9_TWRITE ? -EFBIG : 0;
             if (type == P9_TWRITE)
                 data.out = buffer;
             else

@@ -16,6 +16,7 @@ FUZZ_cmdline := kernel/cmdline.c $(FUZZ_LOG)
 FUZZ_elf := $(FUZZ_BOOT) pv/hypervisor/elf.c
 FUZZ_config := net/config.c $(patsubst %,$(DEPS)/lwip/src/core/%.c,def ip ipv4/ip4_addr ipv6/ip6_addr) $(FUZZ_LOG)
 FUZZ_lwip := net/checksum.c net/connections.c net/device.c net/packet.c net/syn.c $(SOURCES_lwip) $(FUZZ_LOG)
+FUZZ_p9 := libc-glue/p9_fs.c libc-glue/folder_file.c $(FUZZ_LOG)
 FUZZ_pci := kernel/pci.c kernel/virtio/pci.c kernel/virtio/vq.c kernel/virtio/virtio.c kernel/virtio/net.c \
     $(FUZZ)/no_drivers.c $(FUZZ_MACHINE)
 FUZZ_virtio_net := kernel/virtio/vq.c kernel/virtio/virtio.c kernel/virtio/net.c $(FUZZ)/no_drivers.c \

@@ -146,6 +146,78 @@ def virtio_function():
     return config.ljust(256, b"\0") + masks + common
 
 
+# --- p9: how the host begins, then steps of the application, each followed by the host's answers --
+
+def answer(body=b"", how=0):
+    """See make_reply() of p9.c."""
+    return struct.pack("<BH", how, 7 + len(body)) + body
+
+
+P9_STUCK, P9_OTHER_TAG = 4, 32
+P9_LOOKUP, P9_LOOK, P9_OPEN, P9_CHANGE, P9_PUT, P9_CLOSE = 0, 1, 2, 5, 6, 7
+P9_ENTRIES, P9_WRITE, P9_READ, P9_STAT, P9_SYNC = (3 | use << 3 for use in range(5))
+P9_ROOT, P9_NODE = b"\0", b"\1"  # which
+
+
+def qid(kind=0):
+    return struct.pack("<BIQ", kind, 1, 2)
+
+
+def walked(kind=0):
+    return bytes([P9_LOOKUP]) + P9_ROOT + b"\0" + answer(struct.pack("<H", 1) + qid(kind))
+
+
+def attributes(size=5, ns=7, how=0):
+    return answer(struct.pack("<Q", 0x7ff) + qid() + struct.pack("<III", 0o100644, 0, 0)
+                  + struct.pack("<15Q", 1, 0, size, 4096, 8, 1, 2, 3, ns, 5, 6, 7, 8, 9, 10), how)
+
+
+def entries(*names, first=1, how=0):
+    body = b"".join(qid() + struct.pack("<QBH", first + i, 8, len(name)) + name for i, name in enumerate(names))
+    return answer(struct.pack("<I", len(body)) + body, how)
+
+
+CLONED, OPENED = answer(struct.pack("<H", 0)), answer(qid() + struct.pack("<I", 0))
+FILE = walked() + bytes([P9_OPEN]) + P9_NODE + b"\0" + CLONED + OPENED
+APPENDED = walked() + bytes([P9_OPEN]) + P9_NODE + b"\1" + CLONED + OPENED
+FOLDER = bytes([P9_OPEN]) + P9_ROOT
+
+
+def listed(*replies):
+    return FOLDER + bytes([P9_ENTRIES]) + b"\0" + struct.pack("<H", 2000) + 2 * attributes() + CLONED + OPENED + b"".join(replies)
+
+
+def moved(use, room, *replies):
+    return bytes([use]) + b"\0" + struct.pack("<H", room) + b"".join(replies)
+
+
+def changed(which, *replies):
+    return bytes([P9_CHANGE | which << 3]) + P9_ROOT + P9_NODE + b"\x3f\0" + b"".join(replies)
+
+
+def link(target):
+    return (walked(2) + bytes([P9_LOOK]) + P9_NODE + attributes() + answer(bytes(60))
+            + answer(struct.pack("<H", len(target)) + target))
+
+
+P9 = {
+    "file": FILE + moved(P9_READ, 9, answer(struct.pack("<I", 3) + b"abc"), answer(struct.pack("<I", 3) + b"def"), answer(bytes(4)))
+    + moved(P9_WRITE, 9, answer(struct.pack("<I", 3)), answer(struct.pack("<I", 6))) + moved(P9_STAT, 0, attributes(), b"\0")
+    + moved(P9_SYNC, 0, answer()) + bytes([P9_CLOSE, 0]) + answer() + bytes([P9_PUT]) + answer(),
+    "folder": listed(entries(b".", b"..", b"a", b"bc"), entries(b"d", first=5), entries()),
+    "change": walked() + b"".join(changed(which, *([CLONED, OPENED, answer(), answer(struct.pack("<H", 1) + qid())] if which == 0
+                                                   else [answer(qid())])) for which in range(8)),
+    "link": link(b"a/b"),
+    # Each of these once was believed.
+    "link-with-nul": link(b"a\0b"),
+    "other-tag": walked() + bytes([P9_LOOK]) + P9_NODE + attributes(how=P9_OTHER_TAG),
+    "only-itself": listed(entries(b".", b".", how=P9_STUCK)),
+    "circle": listed(entries(b"a", first=0), entries(b"a", first=0)),
+    "ends-far-out": APPENDED + moved(P9_WRITE, 100, attributes(size=2**63 - 5), answer(struct.pack("<I", 33)),
+                                     answer(struct.pack("<I", 67))),
+    "time": walked() + bytes([P9_LOOK]) + P9_NODE + attributes(ns=10**9),
+}
+
 SEEDS = {
     "acpi": {"rsdt": acpi(False), "xsdt": acpi(True)},
     "archive": {"ustar": tar(tarfile.USTAR_FORMAT), "pax": tar(tarfile.PAX_FORMAT),
@@ -174,6 +246,8 @@ SEEDS = {
         for name, features in (("plain", 0), ("all", 0x30018dab))} | {
             # A buffer that is full but for a tail that is too short: refused.
             "full": struct.pack("<IBHH", 0, 1, 256, 256) + b"\0\x8a\0" + struct.pack("<HB", 1944, 0) + b"\x06\x40"},
+    "p9": {name: b"\0" + steps for name, steps in P9.items()} | {
+        "begin": b"\1" + answer(struct.pack("<IH", 0x20000, 8) + b"9P2000.L") + answer(qid(0x80))},
     "pci": {"virtio": virtio_function(), "bridge": virtio_function()[:14] + b"\1" + virtio_function()[15:]},
     "config": {"dhcp": b"dhcp", "static": b"10.0.2.15/24,10.0.2.2,10.0.2.3,1.1.1.1", "no-gateway": b"10.0.2.15/8,,1.1.1.1",
                "ip6": b"fd00::15/64,fd00::2,2001:db8::53"},
