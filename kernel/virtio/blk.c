@@ -235,6 +235,16 @@ static uint32_t config32(struct virtio_device *dev, unsigned offset)
     return value;
 }
 
+/* Where the device says how much it takes at most: the lesser. Read once, as it could say something
+ * else each time. */
+static uint32_t limit_of(struct virtio_device *dev, unsigned feature, unsigned offset,
+                         uint32_t ours)
+{
+    uint32_t theirs = virtio_has(dev, feature) ? config32(dev, offset) : ours;
+
+    return theirs < ours ? theirs : ours;
+}
+
 static bool is_power_of_2(uint32_t value)
 {
     return value && !(value & (value - 1));
@@ -269,21 +279,21 @@ static int read_limits(struct blk *blk, unsigned *nr_requests)
     unsigned entries = dev->queues[0].vq.entries;
     bool is_indirect = dev->queues[0].vq.nr_tables > 0;
     unsigned segments = (is_indirect ? VQ_TABLE_ENTRIES : entries) - HEADER_AND_STATUS;
+    uint32_t bytes = 0;
 
-    if (virtio_has(dev, F_SEG_MAX) && config32(dev, CONFIG_SEG_MAX) < segments)
-        segments = config32(dev, CONFIG_SEG_MAX);
-    /* Data that begins within a page takes one segment more than it is pages long. */
-    size_t bytes = segments > 1 ? (segments - 1) * PAGE_SIZE : 0;
-    /* Pages that are neighbours become one segment. */
-    if (virtio_has(dev, F_SIZE_MAX) && config32(dev, CONFIG_SIZE_MAX) < bytes)
-        bytes = config32(dev, CONFIG_SIZE_MAX);
-    bytes &= -(size_t)blk->blkdev.block_bytes;
-    if (!bytes || entries < HEADER_AND_STATUS + 2) {
+    if (entries >= HEADER_AND_STATUS + 2) {
+        segments = limit_of(dev, F_SEG_MAX, CONFIG_SEG_MAX, segments);
+        /* Data that begins within a page takes one segment more than it is pages long. */
+        bytes = segments > 1 ? (segments - 1) * (uint32_t)PAGE_SIZE : 0;
+        /* Pages that are neighbours become one segment. */
+        bytes = limit_of(dev, F_SIZE_MAX, CONFIG_SIZE_MAX, bytes) & -blk->blkdev.block_bytes;
+    }
+    if (!bytes) {
         log_error("%s: too small requests: %u segments, a queue of %u", dev->name, segments,
                   entries);
         return -EINVAL;
     }
-    blk->blkdev.max_request_bytes = (uint32_t)bytes;
+    blk->blkdev.max_request_bytes = bytes;
     *nr_requests = is_indirect ? entries : entries / (segments + HEADER_AND_STATUS);
     if (*nr_requests > MAX_REQUESTS)
         *nr_requests = MAX_REQUESTS;

@@ -8,6 +8,8 @@ FUZZ := tests/fuzz/host
 FUZZ_LOG := kernel/log.c kernel/format.c $(FUZZ)/console_support.c
 FUZZ_BOOT := $(FUZZ)/boot_support.c
 FUZZ_MACHINE := $(FUZZ)/machine_support.c $(FUZZ_LOG)
+FUZZ_VIRTIO := kernel/virtio/vq.c kernel/virtio/virtio.c $(FUZZ)/virtio_device.c $(FUZZ)/no_drivers.c \
+    $(FUZZ_MACHINE)
 
 FUZZ_acpi := $(FUZZ_BOOT)
 FUZZ_archive := kernel/archive.c kernel/tar.c kernel/cpio.c
@@ -19,11 +21,11 @@ FUZZ_lwip := net/checksum.c net/connections.c net/device.c net/packet.c net/syn.
 FUZZ_p9 := libc-glue/p9_fs.c libc-glue/folder_file.c $(FUZZ_LOG)
 FUZZ_pci := kernel/pci.c kernel/virtio/pci.c kernel/virtio/vq.c kernel/virtio/virtio.c kernel/virtio/net.c \
     $(FUZZ)/no_drivers.c $(FUZZ_MACHINE)
-FUZZ_virtio_net := kernel/virtio/vq.c kernel/virtio/virtio.c kernel/virtio/net.c $(FUZZ)/no_drivers.c \
-    $(FUZZ_MACHINE)
+FUZZ_virtio_net := kernel/virtio/net.c $(FUZZ_VIRTIO)
+FUZZ_virtio_others := $(patsubst %,kernel/virtio/%.c,balloon blk console p9 rng) $(FUZZ_VIRTIO)
 FUZZ_request := apps/httpd/request.c apps/httpd/http_date.c
 
-FUZZERS := $(patsubst FUZZ_%,%,$(filter-out FUZZ_LOG FUZZ_BOOT FUZZ_MACHINE,$(filter FUZZ_%,$(.VARIABLES))))
+FUZZERS := $(patsubst FUZZ_%,%,$(filter-out FUZZ_LOG FUZZ_BOOT FUZZ_MACHINE FUZZ_VIRTIO,$(filter FUZZ_%,$(.VARIABLES))))
 
 # On x86 nothing has to be aligned, and what is read here lies anywhere.
 FUZZ_FLAGS = -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=alignment \

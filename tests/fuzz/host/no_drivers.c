@@ -6,9 +6,14 @@
         .name = "none", .device_id = UINT32_MAX                                                    \
     }
 
-const struct virtio_driver virtio_balloon_driver = NO_DRIVER, virtio_blk_driver = NO_DRIVER,
-                           virtio_console_driver = NO_DRIVER, virtio_p9_driver = NO_DRIVER,
-                           virtio_rng_driver = NO_DRIVER;
+#define NONE(name) __attribute__((weak)) const struct virtio_driver name = NO_DRIVER
+
+NONE(virtio_balloon_driver);
+NONE(virtio_blk_driver);
+NONE(virtio_console_driver);
+NONE(virtio_net_driver);
+NONE(virtio_p9_driver);
+NONE(virtio_rng_driver);
 
 void virtio_mmio_scan(void) {}
 __attribute__((weak)) void virtio_pci_scan(void) {}

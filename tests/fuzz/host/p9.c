@@ -232,6 +232,7 @@ static void use_file(uint8_t what)
     char *buffer = malloc(bytes + 1);
     struct iovec parts[2] = {{buffer, bytes / 3}, {buffer + bytes / 3, bytes - bytes / 3}};
     struct stat info = {0};
+    int error;
 
     memset(buffer, 0, bytes);
     switch (what) {
@@ -247,8 +248,9 @@ static void use_file(uint8_t what)
                        file->position >= 0);
         break;
     case 3:
-        check_stat(file->ops->stat(file, &info), &info);
-        if (fuzz_u8(in) & 1)
+        error = file->ops->stat(file, &info);
+        check_stat(error, &info);
+        if (error == 0 && fuzz_u8(in) & 1)
             file->position = info.st_size;
         break;
     default:

@@ -248,6 +248,14 @@ SEEDS = {
             "full": struct.pack("<IBHH", 0, 1, 256, 256) + b"\0\x8a\0" + struct.pack("<HB", 1944, 0) + b"\x06\x40"},
     "p9": {name: b"\0" + steps for name, steps in P9.items()} | {
         "begin": b"\1" + answer(struct.pack("<IH", 0x20000, 8) + b"9P2000.L") + answer(qid(0x80))},
+    # Which device, then as for virtio_net; what the device does while the user waits lies between.
+    "virtio_others": {
+        f"{name}-{kind}": bytes([which]) + struct.pack("<IB", features, 1) + bytes(2)  # features, generation, queues
+        + b"\x00\x01" * 5 + bytes(60) + b"\x00\x06\x00\x01\x8a\x00\x10\x00\x0c" * 12
+        for which, (name, bits) in enumerate({"blk": 0x6676, "console": 0, "rng": 0, "balloon": 0x27, "9p": 0}.items())
+        for kind, features in (("plain", bits), ("all", bits | 0x30000000))} | {
+            # A disk that says first 5, then 2^28 segments: it got no room for any request.
+            "segments-grow": struct.pack("<BIBHII", 0, 4, 0, 16, 5, 1 << 28) + b"\x00\x00"},
     "pci": {"virtio": virtio_function(), "bridge": virtio_function()[:14] + b"\1" + virtio_function()[15:]},
     "config": {"dhcp": b"dhcp", "static": b"10.0.2.15/24,10.0.2.2,10.0.2.3,1.1.1.1", "no-gateway": b"10.0.2.15/8,,1.1.1.1",
                "ip6": b"fd00::15/64,fd00::2,2001:db8::53"},

@@ -1,7 +1,7 @@
 /*
  * A network device that lies: features, configuration, status, the used rings of both queues, the
- * headers of packets (kernel/virtio/vq.c, virtio.c, net.c), behind a transport of its own. The
- * input is a program of what device and stack do in turn.
+ * headers of packets (kernel/virtio/vq.c, virtio.c, net.c). The input is a program of what device
+ * and stack do in turn.
  */
 #include <errno.h>
 
@@ -9,134 +9,23 @@
 #include "kernel/virtio/transport.h"
 #include "tests/fuzz/host/fuzz.h"
 #include "tests/fuzz/host/machine.h"
-
-/* virtio 1.2, 2.7.5, 2.7.6 and 2.7.8, as the device sees them. */
-struct descriptor {
-    uint64_t address;
-    uint32_t bytes;
-    uint16_t flags, next;
-};
-struct available {
-    uint16_t flags, index, ring[];
-};
-struct used {
-    uint16_t flags, index;
-    struct {
-        uint32_t id, bytes;
-    } ring[];
-};
+#include "tests/fuzz/host/virtio_device.h"
 
 #define BUFFER_BYTES                                                                               \
     2048 /* net.c: a receive buffer, with what the driver and the stack keep in it */
+#define CONFIG_BYTES 12
 #define MAX_KEPT 64
 #define MAX_SENT 64
 
 static struct fuzz_input *in;
-static struct virtio_device *device;
 static struct netdev *netdev;
-static uint8_t device_status;
-static uint16_t seen[2]; /* of the available rings, by an honest device */
 static struct netdev_buffer *kept[MAX_KEPT];
 static unsigned nr_kept;
 static bool in_flight[MAX_SENT];
 static char payload[256];
 static unsigned sum;
 
-/* --- The transport ------------------------------------------------------------------------------
- */
-
-static uint8_t status(struct virtio_device *dev)
-{
-    device = dev;
-    return device_status;
-}
-
-static void set_status(struct virtio_device *dev, uint8_t value)
-{
-    device = dev;
-    device_status = value ? value : device_status & 0x80 ? device_status : 0; /* some never reset */
-}
-
-static uint64_t features(struct virtio_device *dev)
-{
-    (void)dev;
-    return (uint64_t)fuzz_u32(in) | (uint64_t)(fuzz_u8(in) | 1) << 32;
-}
-
-static void set_features(struct virtio_device *dev, uint64_t value)
-{
-    (void)dev, (void)value;
-}
-
-static int config_read(struct virtio_device *dev, unsigned offset, unsigned bytes, uint32_t *value)
-{
-    (void)dev;
-    *value = 0;
-    if (offset + bytes > 12)
-        return -EINVAL;
-    fuzz_take(in, value, bytes);
-    return 0;
-}
-
-static int config_write(struct virtio_device *dev, unsigned offset, unsigned bytes, uint32_t value)
-{
-    (void)dev, (void)offset, (void)bytes, (void)value;
-    return 0;
-}
-
-static uint32_t config_generation(struct virtio_device *dev)
-{
-    (void)dev;
-    return fuzz_u8(in) & 1;
-}
-
-static unsigned queue_max(struct virtio_device *dev, unsigned index)
-{
-    (void)dev, (void)index;
-    return fuzz_u16(in);
-}
-
-static int bind(struct virtio_device *dev)
-{
-    (void)dev;
-    return fuzz_u8(in) == 0xff ? -EIO : 0;
-}
-
-static void unbind(struct virtio_device *dev)
-{
-    (void)dev;
-}
-
-static int queue_enable(struct virtio_queue *q)
-{
-    (void)q;
-    return 0;
-}
-
-static void notify(struct virtio_queue *q)
-{
-    (void)q;
-}
-
-static const struct virtio_transport transport = {
-    .name = "fuzz",
-    .bus_bytes = 1,
-    .status = status,
-    .set_status = set_status,
-    .features = features,
-    .set_features = set_features,
-    .config_read = config_read,
-    .config_write = config_write,
-    .config_generation = config_generation,
-    .queue_max = queue_max,
-    .bind = bind,
-    .unbind = unbind,
-    .queue_enable = queue_enable,
-    .notify = notify,
-};
-
-/* --- The stack ----------------------------------------------------------------------------------
- */
+/* --- The stack -------------------------------------------------------------------------------- */
 
 static void wake(struct netdev *dev)
 {
@@ -216,70 +105,6 @@ static void transmit(void)
         in_flight[slot] = false;
 }
 
-/* --- The device ---------------------------------------------------------------------------------
- */
-
-static void write_used(struct vq *vq, uint32_t id, uint32_t bytes)
-{
-    struct used *used = (void *)(uintptr_t)vq->used_at.n;
-
-    used->ring[used->index & (vq->entries - 1)].id = id;
-    used->ring[used->index & (vq->entries - 1)].bytes = bytes;
-    used->index++;
-}
-
-/* Uses the next buffer, nearly as it should: the first bytes and how many are the input's. */
-static void use_next(unsigned n)
-{
-    struct vq *vq = &device->queues[n].vq;
-    const struct available *available = (void *)(uintptr_t)vq->available_at.n;
-    const struct descriptor *d = (void *)(uintptr_t)vq->descriptors_at.n;
-
-    if (seen[n] == available->index)
-        return;
-
-    uint16_t head = available->ring[seen[n]++ & (vq->entries - 1)];
-    uint32_t bytes = fuzz_u16(in) % 2200;
-
-    FUZZ_CHECK(head < vq->entries);
-    if (d[head].flags & 2) {
-        uint8_t count = fuzz_u8(in) % 20, *to = (void *)(uintptr_t)d[head].address;
-
-        FUZZ_CHECK(d[head].bytes >= 20);
-        fuzz_take(in, to, count);
-    }
-    write_used(vq, head, bytes);
-}
-
-static void device_step(uint8_t what)
-{
-    unsigned n = what & 1;
-    struct vq *vq = &device->queues[n].vq;
-    struct used *used = (void *)(uintptr_t)vq->used_at.n;
-
-    switch (what >> 1 & 7) {
-    case 0:
-        write_used(vq, fuzz_u32(in), fuzz_u32(in));
-        break;
-    case 1:
-        write_used(vq, fuzz_u8(in), fuzz_u16(in));
-        break;
-    case 2:
-        used->index += fuzz_u16(in);
-        break;
-    case 3: /* avail_event and flags */
-        used->flags = fuzz_u16(in);
-        *(uint16_t *)&used->ring[vq->entries] = fuzz_u16(in);
-        break;
-    case 4:
-        device_status = fuzz_u8(in);
-        break;
-    default:
-        for (unsigned count = 1 + fuzz_u8(in) % 8; count > 0; count--)
-            use_next(n);
-    }
-}
-
 static void stack_step(uint8_t what)
 {
     switch (what & 7) {
@@ -293,10 +118,10 @@ static void stack_step(uint8_t what)
         netdev->ops->listen(netdev);
         break;
     case 3:
-        virtio_queues_used(device);
+        virtio_queues_used(virtio_device);
         break;
     case 4:
-        virtio_config_changed(device);
+        virtio_config_changed(virtio_device);
         break;
     case 5:
         if (nr_kept)
@@ -312,19 +137,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct fuzz_input input = {data, data + bytes};
 
     in = &input;
-    device = NULL;
     netdev = NULL;
-    device_status = 0;
     nr_kept = 0;
-    memset(seen, 0, sizeof(seen));
     memset(in_flight, 0, sizeof(in_flight));
-    if (virtio_found(&transport, "", VIRTIO_ID_NET, "here") == 0) {
+    if (virtio_device_plug(in, VIRTIO_ID_NET, CONFIG_BYTES) == 0) {
         FUZZ_CHECK(netdev);
         while (fuzz_left(in)) {
             uint8_t what = fuzz_u8(in);
 
             if (what & 0x80)
-                device_step(what);
+                virtio_device_step(what);
             else
                 stack_step(what);
         }
