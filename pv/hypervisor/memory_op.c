@@ -60,8 +60,6 @@ int64_t hypercall_memory_op(uint64_t command, uint64_t arg)
     }
     case XENMEM_memory_map:
         return memory_map_op(arg);
-    case XENMEM_machine_memory_map: /* the control domain's */
-        return -EPERM;
     default:
         return -ENOSYS;
     }

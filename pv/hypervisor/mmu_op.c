@@ -61,6 +61,20 @@ __attribute__((noinline, cold)) static int64_t leave(const struct batch *batch, 
     return error;
 }
 
+/* Its own number is not DOMID_SELF here, in Xen either: that would name another domain. */
+static int is_self(uint64_t domid)
+{
+    return (uint32_t)domid == DOMID_SELF;
+}
+
+/* The vCPUs that a flush is for: all are one, but who names them must name them. */
+static int names_vcpus(uint64_t mask)
+{
+    uint64_t first_word;
+
+    return !guest_read(&first_word, mask, sizeof(first_word));
+}
+
 /*
  * Begin one that is too long for its slice, continues another, or waits for tables to be released.
  * Returns whether it begins, with *end after the last request for this slice; else with *result.
@@ -90,7 +104,7 @@ __attribute__((noinline, cold)) static int begin_long(struct batch *batch, uint6
 
     int64_t error = 0;
 
-    if (!domid_is_self(domid))
+    if (!is_self(domid))
         error = -ESRCH;
     else if (!guest_range_is_ok(batch->requests, batch->count * batch->bytes_each))
         error = -EFAULT;
@@ -202,7 +216,7 @@ int64_t hypercall_mmu_update(uint64_t requests, uint64_t count, uint64_t done_ou
         __HYPERVISOR_mmu_update, sizeof(struct mmu_update), requests, count, 0, done_out};
     uint64_t bytes = count * sizeof(struct mmu_update);
 
-    if (work_take(count) || !domid_is_self(domid) || !guest_range_is_ok(requests, bytes))
+    if (work_take(count) || !is_self(domid) || !guest_range_is_ok(requests, bytes))
         return update_long(&batch, domid);
 
     int64_t error = 0;
@@ -215,8 +229,10 @@ int64_t hypercall_update_va_mapping(uint64_t virtual, uint64_t entry, uint64_t f
 {
     uint64_t addr = pagetable_find_l1(virtual);
     int64_t error = addr ? pagetable_set(addr, entry, 0) : -EINVAL;
+    uint64_t vcpus = flags & ~UVMF_FLUSHTYPE_MASK; /* UVMF_LOCAL, UVMF_ALL, or where a mask is */
 
-    /* As Xen does, flush even after an error. The CPUs to flush on (UVMF_MULTI) are all one. */
+    if (error)
+        return error;
     switch (flags & UVMF_FLUSHTYPE_MASK) {
     case UVMF_TLB_FLUSH:
         tlb_flush();
@@ -224,14 +240,16 @@ int64_t hypercall_update_va_mapping(uint64_t virtual, uint64_t entry, uint64_t f
     case UVMF_INVLPG:
         cpu_invlpg(virtual);
         break;
+    default:
+        return 0;
     }
-    return error;
+    return vcpus == UVMF_LOCAL || vcpus == UVMF_ALL || names_vcpus(vcpus) ? 0 : -EFAULT;
 }
 
 int64_t hypercall_update_va_mapping_otherdomain(uint64_t virtual, uint64_t entry, uint64_t flags,
                                                 uint64_t domid)
 {
-    if (!domid_is_self(domid))
+    if (!is_self(domid))
         return -ESRCH;
     return hypercall_update_va_mapping(virtual, entry, flags);
 }
@@ -265,6 +283,24 @@ static int64_t fill_frame(mfn_t to, const mfn_t *from)
     return 0;
 }
 
+/* None is all there is; what Xen would take is refused as not supported, the rest as in Xen. */
+static int64_t set_ldt(uint64_t virtual, uint32_t count)
+{
+    if (count == 0)
+        return 0;
+    if (virtual % PAGE_BYTES || !guest_address_is_ok(virtual) || count > 8192)
+        return -EINVAL;
+    return -EOPNOTSUPP;
+}
+
+/* Likewise: there is no guest user mode to have one. */
+static int64_t set_user_base(mfn_t frame)
+{
+    if (frame.n == 0)
+        return 0;
+    return frame.n < frame_limit && frame_type(frame) == FRAME_L4 ? -EOPNOTSUPP : -EINVAL;
+}
+
 static int64_t do_mmuext(const struct mmuext_op *op)
 {
     mfn_t frame = mfn(op->arg1.mfn);
@@ -279,13 +315,20 @@ static int64_t do_mmuext(const struct mmuext_op *op)
         return pagetable_unpin(frame);
     case MMUEXT_NEW_BASEPTR:
         return pagetable_set_base(frame);
-    case MMUEXT_TLB_FLUSH_LOCAL:
     case MMUEXT_TLB_FLUSH_MULTI:
+    case MMUEXT_INVLPG_MULTI:
+        if (!names_vcpus((uint64_t)op->arg2.vcpumask.p))
+            return -EINVAL;
+        if (op->cmd == MMUEXT_TLB_FLUSH_MULTI)
+            tlb_flush();
+        else
+            cpu_invlpg(op->arg1.linear_addr);
+        return 0;
+    case MMUEXT_TLB_FLUSH_LOCAL:
     case MMUEXT_TLB_FLUSH_ALL:
         tlb_flush();
         return 0;
     case MMUEXT_INVLPG_LOCAL:
-    case MMUEXT_INVLPG_MULTI:
     case MMUEXT_INVLPG_ALL:
         cpu_invlpg(op->arg1.linear_addr);
         return 0;
@@ -301,10 +344,13 @@ static int64_t do_mmuext(const struct mmuext_op *op)
 
         return fill_frame(frame, &source);
     }
-    case MMUEXT_SET_LDT: /* none is all there is */
-        return op->arg2.nr_ents == 0 ? 0 : -EOPNOTSUPP;
-    case MMUEXT_NEW_USER_BASEPTR: /* there is no guest user mode to have one */
-        return frame.n == 0 ? 0 : -EOPNOTSUPP;
+    case MMUEXT_SET_LDT:
+        return set_ldt(op->arg1.linear_addr, op->arg2.nr_ents);
+    case MMUEXT_NEW_USER_BASEPTR:
+        return set_user_base(frame);
+    case MMUEXT_MARK_SUPER: /* Xen: for what is neither a PV guest nor small pages */
+    case MMUEXT_UNMARK_SUPER:
+        return -EOPNOTSUPP;
     default:
         return -ENOSYS;
     }
@@ -361,7 +407,7 @@ int64_t hypercall_mmuext_op(uint64_t ops, uint64_t count, uint64_t done_out, uin
         __HYPERVISOR_mmuext_op, sizeof(struct mmuext_op), ops, count, 0, done_out};
     uint64_t bytes = count * sizeof(struct mmuext_op);
 
-    if (work_take(count) || !domid_is_self(domid) || !guest_range_is_ok(ops, bytes))
+    if (work_take(count) || !is_self(domid) || !guest_range_is_ok(ops, bytes))
         return mmuext_long(&batch, domid);
 
     int64_t error = 0;

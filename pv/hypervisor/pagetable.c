@@ -18,7 +18,7 @@ static int is_sealed;
 static int get_io(uint64_t entry)
 {
     if ((entry & PTE_ADDRESS) >= memory_address_limit())
-        return -EINVAL;
+        return -EPERM; /* as Xen: what is no memory is not the domain's */
     return entry & PTE_NX || !pagetable_enforce_wx ? 0 : -EINVAL;
 }
 
@@ -63,6 +63,19 @@ static int maps_sealed(uint64_t entry)
            frame_type(frame) == FRAME_EXECUTABLE;
 }
 
+/* Xen has an error of its own for a page table that is to be mapped writable. */
+__attribute__((cold)) static int error_of_use(mfn_t frame, enum frame_type type, int error)
+{
+    return type == FRAME_WRITABLE && frame_type(frame) >= FRAME_L1 ? -EBUSY : error;
+}
+
+static inline int get_use(mfn_t frame, enum frame_type type)
+{
+    int error = frame_get(frame, type);
+
+    return error ? error_of_use(frame, type, error) : 0;
+}
+
 static int get_l1_entry_other(uint64_t entry)
 {
     mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
@@ -76,7 +89,7 @@ static int get_l1_entry_other(uint64_t entry)
         return -EPERM;
     if (frame.n >= frame_limit || frame_table[frame.n] >= FRAME_OF_TYPE(FRAME_FIXED))
         return get_outside(entry);
-    return type == FRAME_NONE ? 0 : frame_get(frame, type);
+    return type == FRAME_NONE ? 0 : get_use(frame, type);
 }
 
 /* Check a present L1 entry and take the reference that it needs; first the commonest case. */
@@ -86,7 +99,7 @@ static inline int get_l1_entry(uint64_t entry)
     mfn_t frame = mfn(entry << 12 >> 24);
 
     if ((entry & (L1_REFUSED | data)) == data && frame.n < frame_limit)
-        return frame_table[frame.n] < FRAME_OF_TYPE(FRAME_FIXED) ? frame_get(frame, FRAME_WRITABLE)
+        return frame_table[frame.n] < FRAME_OF_TYPE(FRAME_FIXED) ? get_use(frame, FRAME_WRITABLE)
                                                                  : get_outside(entry);
     return get_l1_entry_other(entry);
 }

@@ -57,8 +57,8 @@ int64_t hypercall_xen_version(uint64_t command, uint64_t arg)
         return guest_write(arg, &platform, sizeof(platform));
     case XENVER_get_features:
         return get_features(arg);
-    case XENVER_pagesize:
-        return PAGE_BYTES;
+    case XENVER_pagesize: /* it has no argument */
+        return arg ? -EINVAL : (int64_t)PAGE_BYTES;
     default:
         return -ENOSYS;
     }

@@ -109,7 +109,7 @@ TEST(mmu_target_out_of_range, "An entry in a frame that the machine does not hav
         CHECK_EQ(update_raw(frames_out_of_range[i] << PAGE_SHIFT, MMU_MACHPHYS_UPDATE, 0),
                  -XEN_EINVAL);
     }
-    CHECK_LT(update_raw(~0ul & ~7ul, 0, 0), 0);
+    CHECK_EQ(update_raw(~0ul & ~7ul, 0, 0), -XEN_EINVAL);
 }
 
 TEST(mmu_target_hypervisor_slots, "The hypervisor's slots of the root table cannot be changed.")
@@ -161,12 +161,13 @@ TEST(mmu_upper_bits, "Entries of upper levels: large pages and odd frames are re
         uint64_t table = entry_for(boot_table_frame(level - 1), ENTRY_TABLE);
         uint64_t same = entry_for(boot_table_frame(level), ENTRY_TABLE);
 
-        CHECK_EQ(update_raw(slot, 0, table | 0x80), -XEN_EINVAL); /* PSE */
-        CHECK_EQ(update_raw(slot, 0, table | 0x10), -XEN_EINVAL); /* PCD */
-        CHECK_LT(update_raw(slot, 0, data), 0);                   /* writable elsewhere */
-        CHECK_LT(update_raw(slot, 0, same), 0);                   /* a table of this level */
-        CHECK_LT(update_raw(slot, 0, table | 1ul << 51), 0);      /* no such frame */
-        CHECK_LT(update_raw(slot, 0, entry_for(mfn_of_shared(), ENTRY_TABLE)), 0); /* no table */
+        CHECK_EQ(update_raw(slot, 0, table | 0x80), -XEN_EINVAL);      /* PSE */
+        CHECK_EQ(update_raw(slot, 0, table | 0x10), -XEN_EINVAL);      /* PCD */
+        CHECK_EQ(update_raw(slot, 0, data), -XEN_EINVAL);              /* writable elsewhere */
+        CHECK_EQ(update_raw(slot, 0, same), -XEN_EINVAL);              /* a table of this level */
+        CHECK_EQ(update_raw(slot, 0, table | 1ul << 51), -XEN_EINVAL); /* no such frame */
+        CHECK_EQ(update_raw(slot, 0, entry_for(mfn_of_shared(), ENTRY_TABLE)),
+                 -XEN_EINVAL);                /* no table */
         CHECK_OK(update_raw(slot, 0, table)); /* the right one, a second time */
         CHECK_OK(update_raw(slot, 0, 0));
     }

@@ -307,7 +307,7 @@ TEST_WHERE(pirq_eoi_page, "A page of the guest's says which pirqs need an end of
     CHECK(!(eoi_page[0] >> FREE_GSI & 1));
     /* It stays a page that the hypervisor may write: never a page table. */
     CHECK_OK(map_raw(eoi_page, 0));
-    CHECK_LT(mmuext_raw(MMUEXT_PIN_L1_TABLE, op.gmfn, 0), 0);
+    CHECK_EQ(mmuext_raw(MMUEXT_PIN_L1_TABLE, op.gmfn, 0), -XEN_EINVAL);
     CHECK_OK(map_raw(eoi_page, entry_for((mfn_t){op.gmfn}, ENTRY_DATA)));
 }
 
