@@ -139,6 +139,25 @@ int fake_device_take(struct fake_device *device, struct virtio_queue *q, uint64_
     return head;
 }
 
+unsigned fake_device_pieces(struct virtio_queue *q, unsigned head, struct fake_piece *out,
+                            unsigned max)
+{
+    const struct {
+        uint64_t address;
+        uint32_t bytes;
+        uint16_t flags, next;
+    } *table = (void *)q->vq.descriptors;
+    unsigned n = 0;
+
+    for (unsigned at = head;; at = table[at].next) {
+        if (n < max)
+            out[n] = (struct fake_piece){table[at].address, table[at].bytes, table[at].flags & 2};
+        n++;
+        if (!(table[at].flags & 1))
+            return n;
+    }
+}
+
 void fake_device_use(struct virtio_queue *q, uint32_t id, uint32_t bytes)
 {
     volatile uint16_t *used = (void *)q->vq.used; /* flags, index, then elements */

@@ -30,6 +30,14 @@ int fake_device_plug(struct fake_device *device);
 /* The head of the next buffer, or -1; the address and size of its first descriptor. */
 int fake_device_take(struct fake_device *device, struct virtio_queue *queue, uint64_t *address,
                      uint32_t *bytes);
+/* All descriptors of a buffer that is in the ring itself. How many; at most `max` are told of. */
+struct fake_piece {
+    uint64_t address;
+    uint32_t bytes;
+    bool is_writable;
+};
+unsigned fake_device_pieces(struct virtio_queue *queue, unsigned head, struct fake_piece *out,
+                            unsigned max);
 /* What it writes into the used ring; then the interrupt. */
 void fake_device_use(struct virtio_queue *queue, uint32_t id, uint32_t bytes);
 void fake_device_jump(struct virtio_queue *queue, uint16_t by); /* of the used index */
