@@ -15,9 +15,12 @@ FUZZ_acpi := $(FUZZ_BOOT)
 FUZZ_archive := kernel/archive.c kernel/tar.c kernel/cpio.c
 FUZZ_boot := $(FUZZ_BOOT) $(wildcard boot/*.c)
 FUZZ_cmdline := kernel/cmdline.c $(FUZZ_LOG)
+FUZZ_daemons := pv/store.c pv/console_ring.c
 FUZZ_elf := $(FUZZ_BOOT) pv/hypervisor/elf.c
 FUZZ_config := net/config.c $(patsubst %,$(DEPS)/lwip/src/core/%.c,def ip ipv4/ip4_addr ipv6/ip6_addr) $(FUZZ_LOG)
 FUZZ_lwip := net/checksum.c net/connections.c net/device.c net/packet.c net/syn.c $(SOURCES_lwip) $(FUZZ_LOG)
+FUZZ_inet :=
+FUZZ_mmio := kernel/virtio/mmio.c kernel/virtio/net.c $(FUZZ_VIRTIO)
 FUZZ_p9 := libc-glue/p9_fs.c libc-glue/folder_file.c $(FUZZ_LOG)
 FUZZ_pci := kernel/pci.c kernel/virtio/pci.c kernel/virtio/vq.c kernel/virtio/virtio.c kernel/virtio/net.c \
     $(FUZZ)/no_drivers.c $(FUZZ_MACHINE)

@@ -11,6 +11,7 @@
 #include "tests/fuzz/host/fuzz.h"
 
 #define MAX_REGIONS 256
+#define MAX_BYTES (1u << 24) /* of one */
 
 uint8_t pv_shared_page[PAGE_SIZE];
 struct fuzz_input *machine_device_memory;
@@ -22,7 +23,7 @@ static struct {
 
 static int map(void **out, size_t bytes)
 {
-    for (unsigned i = 0; i < MAX_REGIONS; i++) {
+    for (unsigned i = 0; i < MAX_REGIONS && bytes <= MAX_BYTES; i++) {
         if (regions[i].start)
             continue;
         *out = regions[i].start = aligned_alloc(PAGE_SIZE, bytes);

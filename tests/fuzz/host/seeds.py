@@ -146,6 +146,13 @@ def virtio_function():
     return config.ljust(256, b"\0") + masks + common
 
 
+# --- mmio: the first 128 bytes of the registers (virtio 1.2, 4.2.2) -------------------------------
+
+def mmio_registers(device, features):
+    return (struct.pack("<4sIII", b"virt", 2, device, 0x554d4551) + struct.pack("<I", features).ljust(0x24, b"\0")
+            + struct.pack("<I", 256)).ljust(128, b"\0")
+
+
 # --- p9: how the host begins, then steps of the application, each followed by the host's answers --
 
 def answer(body=b"", how=0):
@@ -229,6 +236,12 @@ SEEDS = {
     "cmdline": {"all": text('log=debug stack=64K env.A="b c" ip=10.0.0.2/24,10.0.0.1 hostname=x odd=1 '
                             'virtio_mmio.device=512@0xfeb00e00:12 -- one "two three" a\\ b '
                             'virtio_mmio.device=512@0xfeb00c00:11')},
+    # Steps: see step() and daemon_step() of daemons.c.
+    "daemons": {
+        "target": b"\0\0\x80\2\2\3parvus\0" + b"\0\0\x80\0\0\x05" + b"65536" + b"\0\0",
+        "write": b"\1\0\x80\1\1\3OK\0" + b"\1\0\x80\4\1\7ENOENT\0",
+        "console": b"\4\x2c" * 60 + b"\5\0\x86\0\0\0\0\x85\x40\0\6\x20\6\x40",
+        "nonsense": b"\x83\xff\xff\xff\xff\0\0\x84\0\0\0\x80\3\0\x87\0\0\0\x80\0\0\0\x80\4\x20\6\xff"},
     "elf": {"guest": elf()},
     "request": {
         "get": text("GET /a/../b%20c?q=1 HTTP/1.1\r\nHost: x\r\nRange: bytes=1-2\r\nConnection: close, keep-alive\r\n"
@@ -246,6 +259,11 @@ SEEDS = {
         for name, features in (("plain", 0), ("all", 0x30018dab))} | {
             # A buffer that is full but for a tail that is too short: refused.
             "full": struct.pack("<IBHH", 0, 1, 256, 256) + b"\0\x8a\0" + struct.pack("<HB", 1944, 0) + b"\x06\x40"},
+    "inet": {name: name.encode() for name in (
+        "127.0.0.1", "1.2.3", "0x7f.1", "01.02.03.04", "256.1", "::", "::1", "fe80::1", "::ffff:1.2.3.4", "1:2:3:4:5:6:7:8",
+        "1::2::3", ":1", "1:", "12345::", "1:2:3:4:5:6:1.2.3.4")},
+    "mmio": {"net": b"512@0xfeb00c00:11".ljust(32, b"\0") + 2 * mmio_registers(1, 0x30018dab),
+             "not-there": b"4K@0xfeb0:".ljust(32, b"\0") + mmio_registers(0, 0), "too-small": b"16@0x1000:3".ljust(32, b"\0")},
     "p9": {name: b"\0" + steps for name, steps in P9.items()} | {
         "begin": b"\1" + answer(struct.pack("<IH", 0x20000, 8) + b"9P2000.L") + answer(qid(0x80))},
     # Which device, then as for virtio_net; what the device does while the user waits lies between.
