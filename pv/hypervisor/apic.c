@@ -20,6 +20,7 @@
 enum { /* MMIO offset; the x2APIC MSR is MSR_X2APIC + offset / 16 */
        APIC_EOI = 0xb0,
        APIC_SPURIOUS = 0xf0,
+       APIC_IN_SERVICE = 0x100,
        APIC_LVT_TIMER = 0x320,
        APIC_LVT_LINT0 = 0x350,
        APIC_LVT_LINT1 = 0x360,
@@ -80,6 +81,11 @@ void apic_eoi(void)
 {
     if (!kvm_end_of_interrupt())
         apic_write(APIC_EOI, 0);
+}
+
+int apic_is_in_service(unsigned int vector)
+{
+    return apic_read(APIC_IN_SERVICE + vector / 32 * 16) >> vector % 32 & 1;
 }
 
 uint32_t apic_id(void)

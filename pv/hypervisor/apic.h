@@ -9,6 +9,8 @@
 
 void apic_init(void);
 void apic_eoi(void);
+/* Whether an interrupt of this vector waits for its end. */
+int apic_is_in_service(unsigned int vector);
 /* Of this CPU, as interrupts are addressed: 0..255. */
 uint32_t apic_id(void);
 /*

@@ -146,7 +146,6 @@ void cpu_init(void)
         set_gate(i, (uint64_t)vector_stubs[i], GATE_INTERRUPT, 0);
     set_gate(2, (uint64_t)entry_iretq, GATE_INTERRUPT, 1);
     set_gate(8, (uint64_t)vector_stubs[8], GATE_INTERRUPT, 1);
-    set_gate(18, (uint64_t)vector_stubs[18], GATE_INTERRUPT, 1);
     set_gate(VECTOR_BREAKPOINT, (uint64_t)entry_breakpoint, GATE_INTERRUPT_RING3, 0);
     load_tables();
     /* SYSRET takes the guest's selectors from STAR: SS = base + 8, CS = base + 16. */

@@ -323,7 +323,7 @@ TEST_WHERE(irq_neighbour, "A device without a driver does not hold the line of o
     edu_close(&neighbour);
 }
 
-static bool edu_dma(struct edu *edu, uint64_t from, uint64_t to, uint32_t command)
+static void edu_dma_start(struct edu *edu, uint64_t from, uint64_t to, uint32_t command)
 {
     edu->registers[EDU_DMA_FROM / 4] = (uint32_t)from;
     edu->registers[EDU_DMA_FROM / 4 + 1] = (uint32_t)(from >> 32);
@@ -331,6 +331,11 @@ static bool edu_dma(struct edu *edu, uint64_t from, uint64_t to, uint32_t comman
     edu->registers[EDU_DMA_TO / 4 + 1] = (uint32_t)(to >> 32);
     edu->registers[EDU_DMA_COUNT / 4] = EDU_DMA_BYTES;
     edu->registers[EDU_DMA_COMMAND / 4] = command | EDU_DMA_START | EDU_DMA_INTERRUPT;
+}
+
+static bool edu_dma(struct edu *edu, uint64_t from, uint64_t to, uint32_t command)
+{
+    edu_dma_start(edu, from, to, command);
     while (edu->registers[EDU_DMA_COMMAND / 4] & EDU_DMA_START)
         if (!device_wait(&edu->events))
             return false;
@@ -400,6 +405,46 @@ TEST_WHERE(irq_msi, "A function without MSI-X interrupts by MSI.", needs_edu)
     CHECK_OK(physdev(PHYSDEVOP_unmap_pirq,
                      &(struct physdev_unmap_pirq){.domid = DOMID_SELF, .pirq = map.pirq}));
     edu_close(&edu);
+}
+
+static const char *needs_edu_and_parvus(void)
+{
+    const char *missing = needs_edu();
+
+    return missing ? missing : needs_parvus();
+}
+
+TEST_WHERE(irq_exceptions, "A message with the vector of an exception is nobody's interrupt.",
+           needs_edu_and_parvus)
+{
+    struct edu edu;
+    char *page = dma_page();
+
+    REQUIRE(page);
+    REQUIRE(edu_open(&edu, 0));
+    unsigned message = pci_capability(&edu.f, 0x05, 0); /* of 64 bits; PCI Local Bus 3.0, 6.8.1 */
+    unsigned control = message + 2, data = message + 12;
+    REQUIRE(pci_read16(&edu.f, control) & 0x80);
+    pci_write32(&edu.f, message + 4, 0xfee00000);
+    pci_write32(&edu.f, message + 8, 0);
+    pci_write16(&edu.f, control, pci_read16(&edu.f, control) | 1);
+    for (unsigned vector = 16; vector < 32; vector++) {
+        pci_write16(&edu.f, data, (uint16_t)vector);
+        edu_raise(&edu); /* in ring 3 */
+        edu.registers[EDU_ACKNOWLEDGE / 4] = UINT32_MAX;
+    }
+    static const uint16_t some[] = {16, 17, 18, 21, 31};
+    for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+        pci_write16(&edu.f, data, some[i]);
+        edu_dma_start(&edu, dma_address(page).n, EDU_BUFFER, 0);
+        while (edu.registers[EDU_DMA_COMMAND / 4] & EDU_DMA_START)
+            sleep_ms(100); /* in ring 0; that is how long the device takes */
+        edu.registers[EDU_ACKNOWLEDGE / 4] = UINT32_MAX;
+    }
+    pci_write16(&edu.f, control, pci_read16(&edu.f, control) & ~1);
+    edu_close(&edu);
+    dma_page_free(page);
+    sleep_ms(1); /* interrupts come as before */
 }
 
 /* --- MSI-X: an NVMe controller (NVM Express 1.4) -------------------------------------------- */
