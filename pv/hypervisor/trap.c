@@ -23,8 +23,9 @@ enum {
     VECTOR_DOUBLE_FAULT = 8,
     VECTOR_PROTECTION = 13,
     VECTOR_PAGE_FAULT = 14,
-    VECTOR_MACHINE_CHECK = 18,
 };
+
+#define FIRST_INTERRUPT 16 /* below it, the APIC takes none (Intel SDM vol. 3A, 11.5.2) */
 
 /* Vectors that come with an error code (SDM vol. 3A, table 6-1). */
 #define HAS_ERROR_CODE                                                                             \
@@ -161,6 +162,18 @@ static int deliver_software_interrupt(struct frame *frame)
     return 1;
 }
 
+/*
+ * A device that the guest told so (Intel SDM vol. 3A, 11.11.1) interrupts with the vector of an
+ * exception, as far as the APIC takes it: from 16 on. Nobody's, like others.
+ */
+static int end_interrupt(const struct frame *frame)
+{
+    if (!apic_is_in_service((unsigned int)frame->vector))
+        return 0;
+    apic_eoi();
+    return 1;
+}
+
 static void handle_guest_exception(struct frame *frame)
 {
     uint64_t cr2;
@@ -175,8 +188,11 @@ static void handle_guest_exception(struct frame *frame)
             return;
         break;
     case VECTOR_DOUBLE_FAULT:
-    case VECTOR_MACHINE_CHECK:
         shutdown_hypervisor_fault(frame);
+    case FIRST_INTERRUPT ... NR_EXCEPTIONS - 1:
+        if (end_interrupt(frame))
+            return;
+        break;
     case VECTOR_PROTECTION:
         if (deliver_software_interrupt(frame))
             return;
@@ -215,28 +231,15 @@ static int resume_at_fixup(struct frame *frame)
 /* Faults of ring 0: of its accesses to guest memory, of its return to the guest, or its own. */
 static void handle_own_exception(struct frame *frame)
 {
-    if (resume_at_fixup(frame))
+    if (resume_at_fixup(frame) || (frame->vector >= FIRST_INTERRUPT && end_interrupt(frame)))
         return;
     if (frame->rip == (uint64_t)entry_iretq)
         shutdown_crash(guest_frame(), "it cannot go on at rip %#lx", guest_frame()->rip);
     shutdown_hypervisor_fault(frame);
 }
 
-/*
- * A device that the guest told so (Intel SDM vol. 3A, 11.11.1) interrupts with the vector of an
- * exception, as far as the APIC takes it: from 16 on. Nobody's, like others.
- */
-static int is_interrupt(const struct frame *frame)
-{
-    return frame->vector >= 16 && apic_is_in_service((unsigned int)frame->vector);
-}
-
 void trap_handle(struct frame *frame)
 {
-    if (is_interrupt(frame)) {
-        apic_eoi();
-        return;
-    }
     if (frame_is_guest(frame))
         handle_guest_exception(frame);
     else
