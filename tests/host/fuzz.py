@@ -5,7 +5,8 @@ import fuzzing
 from framework import test
 
 RUNS = 20000
-SLOW = {"virtio_net": 3000, "lwip": 5000, "pci": 5000}
+SLOW = {"virtio_net": 3000, "virtio_others": 3000, "mmio": 3000, "lwip": 5000, "pci": 5000, "p9": 8000,
+        "daemons": 8000, "inet": 8000}
 
 
 def fuzz_test(name):
