@@ -367,14 +367,14 @@ sysroot: $(SYSROOT_FILES)
 
 include tests/torture/build.mk
 
-# tools/parvus image: around the guest $GUEST, of the environment, the image $OUTPUT.
+# tools/parvus image: around the guest $GUEST, of the environment, the image $OUTPUT; several may do it at once.
 guest-image: $(HYPERVISOR_OBJECTS) $(IMAGE_SCRIPT)
 	$(Q)tools/check/privileged "$$GUEST"
-	$(Q)folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	$(Q)folder=$$(mktemp -d) && new="$$OUTPUT.$$$$" && trap 'rm -rf "$$folder" "$$new" "$$new.debug"' EXIT && \
 	    $(OBJCOPY) --strip-all "$$GUEST" "$$folder/guest" && \
 	    $(CC) $(FLAGS_hypervisor) -DGUEST_BLOB="\"$$folder/guest\"" -c -o "$$folder/guest.o" boot/guest.S && \
-	    $(LD) $(LINK_HYPERVISOR) -T $(IMAGE_SCRIPT) -o "$$OUTPUT.debug" $(HYPERVISOR_OBJECTS) "$$folder/guest.o" && \
-	    $(OBJCOPY) --strip-all "$$OUTPUT.debug" "$$OUTPUT"
+	    $(LD) $(LINK_HYPERVISOR) -T $(IMAGE_SCRIPT) -o "$$new.debug" $(HYPERVISOR_OBJECTS) "$$folder/guest.o" && \
+	    $(OBJCOPY) --strip-all "$$new.debug" "$$new" && mv "$$new.debug" "$$OUTPUT.debug" && mv "$$new" "$$OUTPUT"
 
 # ---- targets -------------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 """tools/parvus-cc and tools/parvus image: programs with a build of their own."""
 import os
 import re
+import subprocess
 
-from framework import PARVUS, command, test
+from framework import BOOT_TIMEOUT_S, PARVUS, command, test
 from parvuslib.images import ROOT
 
 CC = os.path.join(ROOT, "tools", "parvus-cc")
@@ -40,6 +41,17 @@ int main(int argc, char **argv) { printf("%s %g\\n", argv[argc - 1], half(sqrt(a
     image = os.path.join(folder, "it's an image")
     assert command([PARVUS, "image", program, "-o", image]) == (0, "")
     assert command([PARVUS, "run", "--machine", "q35", "--boot", "multiboot", image, "--", "a", "b"])[0] == 9
+
+
+@test("cc-at-once", "Runs of one program that start at the same time do not disturb each other.")
+def check_at_once(folder):
+    source = write(folder, "seven.c", "int main(void) { return 7; }\n")
+    program = os.path.join(folder, "seven")
+    compiled(source, "-o", program)
+    runs = [subprocess.Popen([PARVUS, "run", "--accel", "tcg", program], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(6)]
+    results = [(run.communicate(timeout=BOOT_TIMEOUT_S)[0], run.returncode) for run in runs]
+    assert results == [("", 7)] * len(runs), results
 
 
 @test("cc-target", "Parvus is the target, not this machine: its headers and libraries are not found.")
