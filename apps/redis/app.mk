@@ -17,5 +17,6 @@ APP_SOURCES := $(patsubst %,$(REDIS)/src/%.c,acl adlist ae anet aof bio bitops b
     $(REDIS)/deps/hdr_histogram/hdr_histogram.c
 APP_CFLAGS := -w -I$(APP_FOLDER) -I$(REDIS)/src -I$(REDIS)/deps/hiredis -I$(REDIS)/deps/linenoise \
     -I$(REDIS)/deps/lua/src -I$(REDIS)/deps/hdr_histogram -DLUA_ANSI -DENABLE_CJSON_GLOBAL \
+    -DHAVE_EPOLL \
     -DHDR_MALLOC_INCLUDE='"hdr_redis_malloc.h"'
 APP_RUN := --mem 256M --net user,6379:6379

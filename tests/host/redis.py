@@ -7,6 +7,7 @@ import signal
 import hosts
 from framework import Skip, test
 from netns import Network
+from parvuslib.images import ROOT
 
 REDIS_HOSTS = ["tcg-microvm", "kvm-microvm", "xen-dom0"]
 ARGUMENTS = ["--bind", "0.0.0.0", "--protected-mode", "no", "--save", "", "--dir", "/tmp", "--appendonly", "yes",
@@ -93,3 +94,32 @@ def check_persistence(folder):
             assert client(network, "dbsize") == "1002"
             network.output("redis-cli", "-h", Network.GUEST, "shutdown", "save")
             assert guest.wait() == 0, guest.text()[-2000:]
+
+
+# Units of Redis's own tests whose outcome no clock decides, and that are soon done.
+UNITS = ["unit/protocol", "unit/quit", "unit/pubsub", "unit/keyspace", "unit/multi", "unit/type/incr"]
+# What a server that the tests did not start cannot do, and what takes long.
+TAGS = "-needs:repl -needs:debug -needs:save -needs:reset -cluster -slow"
+
+
+@test("redis-suite", "Redis's own tests, in their mode for a server elsewhere, pass against the guest.")
+def check_suite(folder):
+    sources = os.path.join(ROOT, os.environ.get("DEPS") or "build/deps", "redis")
+    copy = os.path.join(folder, "redis")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(os.path.join(sources, "tests"), os.path.join(copy, "tests"))
+    os.mkdir(os.path.join(copy, "src"))
+    for program in ("redis-cli", "redis-benchmark", "tclsh"):
+        if not shutil.which(program):
+            raise Skip(f"{program} is missing")
+        os.symlink(shutil.which(program), os.path.join(copy, "src", program))
+    with Network() as network, network.guest(hosts.ONE[0], "redis", folder, options=["--mem", "256M"], arguments=[
+            "--bind", "0.0.0.0", "--protected-mode", "no", "--save", "", "--dir", "/tmp"]) as guest:
+        guest.wait_for("Ready to accept connections")
+        status, output, errors = network.run(
+            "env", "-C", copy, "tclsh", "tests/test_helper.tcl", "--host", Network.GUEST, "--port", "6379", "--tags", TAGS,
+            "--timeout", "300", *(word for unit in UNITS for word in ("--single", unit)), timeout=900)
+        assert status == 0 and "All tests passed without errors!" in output, f"{output[-3000:]}{errors}"
+        passed = re.findall(r"^\S*ok\S*\]: ", output, re.MULTILINE)
+        assert len(passed) > 120, f"{len(passed)}: {output}"
+        assert guest.is_alive()

@@ -155,7 +155,7 @@ def check_wal(folder):
     assert len([line for line in answers if "database is locked" in line]) == 2, output
 
 
-# The others, of which most take 20 seconds, pass as well.
+# The others take from ten seconds to a minute each.
 THREAD_TESTS = ["walthread5", "cgt_pager_1", "create_drop_index_1"]
 
 
