@@ -3,3 +3,6 @@ SQLITE := $(DEPS)/sqlite-amalgamation
 APP_SOURCES := $(DEPS)/sqlite/test/speedtest1.c
 APP_CFLAGS := -w -I$(SQLITE)
 APP_LDLIBS := $(call app_object,sqlite,apps/sqlite,$(SQLITE)/sqlite3.c)
+
+# Its header is made with the library.
+$(call app_object,speedtest1,$(APP_FOLDER),$(DEPS)/sqlite/test/speedtest1.c): | $(SQLITE)/sqlite3.c
