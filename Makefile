@@ -98,10 +98,11 @@ FORTIFY := -D_FORTIFY_SOURCE=2
 
 # Flags of each class of sources. Kernel code keeps out of the SSE registers, so that an event
 # handler has none to save.
-FLAGS_kernel = $(GUEST_FLAGS) -I. -mgeneral-regs-only -ffreestanding
+GENERAL_REGISTERS := -mgeneral-regs-only -include kernel/general.h
+FLAGS_kernel = $(GUEST_FLAGS) -I. $(GENERAL_REGISTERS) -ffreestanding
 FLAGS_libc-glue = $(GUEST_FLAGS) -I. $(FORTIFY)
 # An event handler of net/ wakes its thread. lwIP is compiled as it comes: warnings do not count.
-FLAGS_net = $(GUEST_FLAGS) $(FORTIFY) -I. -Inet -isystem $(DEPS)/lwip/src/include -mgeneral-regs-only
+FLAGS_net = $(GUEST_FLAGS) $(FORTIFY) -I. -Inet -isystem $(DEPS)/lwip/src/include $(GENERAL_REGISTERS)
 FLAGS_lwip = $(FLAGS_net) -w
 FLAGS_app = $(GUEST_FLAGS) $(FORTIFY)
 FLAGS_hypervisor = $(COMMON_FLAGS) -fno-stack-protector -isystem $(DEPS)/xen/include -I. -ffreestanding \
@@ -120,7 +121,7 @@ FAST_SOURCES := pv/hypervisor/apic.c pv/hypervisor/callback.c pv/hypervisor/doma
     pv/hypervisor/hypercall.c pv/hypervisor/mmu_op.c pv/hypervisor/pagetable.c pv/hypervisor/pirq.c \
     pv/hypervisor/trap.c pv/clock.c pv/events.c pv/mmu.c pv/relocate.c kernel/dma.c kernel/page.c kernel/pagetable.c \
     kernel/sched.c kernel/sync.c kernel/virtio/net.c kernel/virtio/vq.c kernel/virtio/virtio.c libc-glue/fd.c \
-    libc-glue/file.c libc-glue/io.c libc-glue/poll.c libc-glue/socket.c libc-glue/socket_transfer.c libc-glue/time.c libc-glue/tmpfs_file.c \
+    libc-glue/file.c libc-glue/io.c libc-glue/poll.c libc-glue/socket.c libc-glue/socket_transfer.c libc-glue/string.c libc-glue/time.c libc-glue/tmpfs_file.c \
     libc-glue/tmpfs_pages.c
 for_size = $(if $(filter kernel libc-glue hypervisor,$(1)),$(if $(filter $(FAST_SOURCES),$(2)),,-Os))
 

@@ -1,5 +1,5 @@
 /*
- * memcpy, memmove, memset: for the application and for the kernel, event handlers included, so
+ * memset, and memcpy and memmove as the kernel has them (kernel/general.h), event handlers included, so
  * general registers only and the direction flag always clear.
  *
  * Up to 32 bytes: two overlapping ends, all loaded before anything is stored. Then 32 bytes a turn.
@@ -15,14 +15,14 @@
 
         .text
 
-/* void *memmove(void *to (%rdi), const void *from (%rsi), size_t bytes (%rdx)); memcpy alike. */
-        .section .text.memmove, "ax", @progbits
-        .globl  memcpy, memmove
-        .type   memcpy, @function
-        .type   memmove, @function
+/* void *general_memmove(void *to (%rdi), const void *from (%rsi), size_t bytes (%rdx)); general_memcpy alike. */
+        .section .text.general_memmove, "ax", @progbits
+        .globl  general_memcpy, general_memmove
+        .type   general_memcpy, @function
+        .type   general_memmove, @function
         .p2align 4
-memcpy:
-memmove:
+general_memcpy:
+general_memmove:
         movq    %rdi, %rax
         cmpq    $32, %rdx
         ja      .Lmove_more
@@ -130,8 +130,8 @@ memmove:
         movq    %rdx, %rcx
         rep movsb
         ret
-        .size   memcpy, . - memcpy
-        .size   memmove, . - memmove
+        .size   general_memcpy, . - general_memcpy
+        .size   general_memmove, . - general_memmove
 
 /* void *memset(void *to (%rdi), int value (%esi), size_t bytes (%rdx)) */
         .section .text.memset, "ax", @progbits
