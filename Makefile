@@ -31,7 +31,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: image run iso images sysroot guest-image test torture fuzz fuzzers bench check clean distclean help FORCE
+.PHONY: image run iso images linux sysroot guest-image test torture fuzz fuzzers bench check clean distclean help FORCE
 
 image:
 
@@ -329,6 +329,32 @@ $(foreach f,$(APP_FOLDERS),$(eval $(call app_rules,$(notdir $(f)),$(f))))
 
 IMAGES := $(foreach f,$(notdir $(APP_FOLDERS)),$(B)/apps/$(f)/$(f).img)
 
+# ---- the same programs for Linux, which tools/bench compares with --------------------------------
+
+LINUX_APPS := lua redis speedtest1
+# What a guest is compiled with, without what only a guest needs; the C library is the machine's.
+FLAGS_linux = -std=gnu17 -static -no-pie $(filter-out -fno-asynchronous-unwind-tables,$(filter -O% -f%,$(GUEST_FLAGS))) $(FORTIFY)
+linux_path = $(patsubst $(B)/apps/%,$(B)/linux/%,$(1))
+
+# $(call linux_object_rule,NAME,SOURCE)
+define linux_object_rule
+$(call linux_path,$(call app_object,$(1),apps/$(1),$(2))): $(2) $(B)/flags/linux | $(FETCHED_app-$(1))
+	$$(say) 'CC' 'linux: $(2)'
+	$$(Q)mkdir -p $$(@D) && $$(CC) $$(FLAGS_linux) $$(CFLAGS_app-$(1)) -MMD -MP -MF $$(@:.o=.d) -c -o $$@ $$<
+endef
+
+# $(call linux_rules,NAME)
+define linux_rules
+$(foreach s,$(SOURCES_app-$(1)),$(eval $(call linux_object_rule,$(1),$(s))))
+
+$(B)/linux/$(1)/$(1): $(call linux_path,$(OBJECTS_app-$(1)) $(filter %.o,$(LDLIBS_app-$(1)))) $(B)/flags/linux
+	$$(say) LINK $$@
+	$$(Q)$$(CC) $$(FLAGS_linux) -o $$@ $$(filter %.o,$$^) $(filter -l%,$(LDLIBS_app-$(1))) -lm
+endef
+$(foreach a,$(LINUX_APPS) sqlite,$(eval $(call linux_rules,$(a))))
+
+linux: $(foreach a,$(LINUX_APPS),$(B)/linux/$(a)/$(a))
+
 include tests/fuzz/host/build.mk
 
 # ---- tools/parvus-cc -----------------------------------------------------------------------------
@@ -394,7 +420,7 @@ check: $(PACKAGES_TEST) $(IMAGES)
 	$(Q)tools/check/privileged $(IMAGES:.img=.elf)
 
 # Without the packages that only tests need, some tests are skipped.
-test: images sysroot
+test: images sysroot $(B)/linux/lua/lua $(B)/linux/speedtest1/speedtest1
 	$(Q)tools/deps/packages test || true
 	$(Q)tests/run $(TESTS)
 
@@ -403,7 +429,7 @@ FUZZ_SECONDS ?= 3600
 fuzz: images fuzzers
 	$(Q)tests/fuzz/run --seconds $(FUZZ_SECONDS)
 
-bench: images
+bench: images linux
 	$(Q)tools/bench $(BENCH)
 
 # Dependencies take long to build and are kept; distclean removes them too.
@@ -424,8 +450,10 @@ help:
 	@echo 'make check             static checks: style, include edges, privileged instructions'
 	@echo 'make sysroot           what tools/parvus-cc compiles and links with'
 	@echo 'make images            every application and the in-guest tests'
+	@echo 'make linux             the programs that make bench compares with Linux processes'
 	@echo 'make clean, distclean  remove what was built; the latter: dependencies too'
 	@echo 'Variables: B=build folder, DEPS=dependencies, V=1 shows commands'
 
 -include $(patsubst %.o,%.d,$(GUEST_OBJECTS) $(SOCKET_OBJECTS) $(NET_OBJECTS) $(HYPERVISOR_OBJECTS) \
-    $(foreach f,$(notdir $(APP_FOLDERS)),$(OBJECTS_app-$(f)))) $(IMAGE_SCRIPT).d
+    $(foreach f,$(notdir $(APP_FOLDERS)),$(OBJECTS_app-$(f))) \
+    $(foreach a,$(LINUX_APPS) sqlite,$(call linux_path,$(OBJECTS_app-$(a))))) $(IMAGE_SCRIPT).d

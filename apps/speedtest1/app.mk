@@ -5,4 +5,4 @@ APP_CFLAGS := -w -I$(SQLITE)
 APP_LDLIBS := $(call app_object,sqlite,apps/sqlite,$(SQLITE)/sqlite3.c)
 
 # Its header is made with the library.
-$(call app_object,speedtest1,$(APP_FOLDER),$(DEPS)/sqlite/test/speedtest1.c): | $(SQLITE)/sqlite3.c
+$(foreach a,apps linux,$(B)/$(a)/speedtest1/obj/$(APP_SOURCES).o): | $(SQLITE)/sqlite3.c

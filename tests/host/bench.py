@@ -1,6 +1,7 @@
 """tools/bench."""
 import json
 import os
+import shutil
 
 from framework import BUILD, Skip, command, test
 
@@ -60,3 +61,33 @@ def check_disk():
     for figure in figures:
         if figure["order"] == "sequential":
             assert figure["counts"]["instructions"] > 100, figure
+
+
+@test("bench-compute", "Programs that compute take hardly more instructions than as Linux processes, hypervisor and boot "
+      "included; or fewer.")
+def check_compute():
+    if not shutil.which("qemu-x86_64"):
+        raise Skip("qemu-user is missing")
+    status, output = command(["tools/bench", "--quick", "compute"], timeout=900)
+    assert status == 0, output
+    with open(os.path.join(BUILD, "bench", "compute.json"), encoding="utf-8") as file:
+        runs = json.load(file)["runs"]
+    for name, most in [("speedtest1, in memory", 1.01), ("speedtest1, a file in memory", 1.05),
+                       ("Lua, allocating", 1.20)]:
+        run = runs[name]
+        assert run["ratio"] <= most, f"{name}: {run['ratio']:.3f} of a Linux process's instructions, more than {most}"
+        for side, least in [("linux", 1e8), ("guest", 1e8)]:
+            assert run[side]["instructions"] > least and run[side]["functions"], f"{name}: {side} is not counted"
+        assert 1e5 < run["guest"]["ring_0"] < 1e7, f"{name}: the hypervisor is not counted"
+
+
+@test("bench-redis-output", "What redis-benchmark prints is understood, and what is something else refused.")
+def check_redis_output():
+    code = ("import sys; sys.path.insert(0, 'tools'); from benchlib import redis; "
+            "print(redis.rates(sys.argv[1]))")
+    for text, expected in [
+            ("SET: rps=0.0 (overall: 0.0)\rSET: 139664.80 requests per second, p50=2.9 msec\n"
+             "GET: 160000.00 requests per second\n", (0, "{'SET': 139664.8, 'GET': 160000.0}\n")),
+            ("SET: 139664.80 requests per second\n", (1, None)), ("Error: refused\n", (1, None))]:
+        status, output = command(["python3", "-B", "-c", code, text])
+        assert status == expected[0] and expected[1] in (None, output), (text, output)

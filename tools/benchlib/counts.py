@@ -1,10 +1,12 @@
-"""What a guest executes while it serves clients outside, counted by a plugin of QEMU's TCG (count.c):
-instructions only, so that neither idling nor the machine's speed counts."""
+"""What a guest or a Linux process executes, also while it serves clients outside, counted by a plugin of
+QEMU's TCG (count.c): instructions only, so that neither idling nor the machine's speed counts."""
 import array
 import bisect
 import collections
 import os
 import subprocess
+
+from parvuslib.netns import need
 
 SOURCE = os.path.join(os.path.dirname(os.path.realpath(__file__)), "count.c")
 TABLE_BYTES = 4 << 20  # as count.c has it
@@ -33,6 +35,13 @@ class Counter:
         """Of tools/parvus run."""
         return ["--append", "noaslr", "--qemu", f"-plugin {self.plugin},out={self.table}"]
 
+    def linux(self, program):
+        """The beginning of a command line that runs a program for Linux and counts it: what it executes
+        in user mode, the kernel's part not. -cpu max, as the guests have it: glibc chooses its
+        functions by the processor."""
+        need("qemu-x86_64")
+        return ["qemu-x86_64", "-cpu", "max", "-plugin", f"{self.plugin},out={self.table}", program]
+
     def read(self):
         """How often each address has executed until now."""
         words = array.array("Q")
@@ -41,6 +50,21 @@ class Counter:
         if words[-1]:
             raise RuntimeError("the table of count.c is full")
         return collections.Counter(dict(zip(words[0::2], words[1::2])))
+
+
+class LinuxSymbols:
+    """Functions of a program for Linux that is linked to fixed addresses."""
+
+    def __init__(self, program):
+        self.places = sorted(symbols(program))
+
+    def name(self, address):
+        index = bisect.bisect(self.places, (address, "\U0010ffff")) - 1
+        return self.places[index][1] if index >= 0 else "(outside)"
+
+    def summary(self, counts):
+        """Instructions, and instructions by function."""
+        return {"instructions": sum(counts.values()), "functions": by_function(self, counts)}
 
 
 class Symbols:
@@ -62,10 +86,6 @@ class Symbols:
 
     def summary(self, counts):
         """Instructions, those in ring 0, hypercalls, interrupts, kicks; and instructions by function."""
-        functions = collections.Counter()
-        for address, times in counts.items():
-            if times:
-                functions[self.name(address)] += times
         calls = sum(counts[self.page + at] for at in range(0, HYPERCALL_PAGE_BYTES, HYPERCALL_BYTES))
         return {
             "instructions": sum(counts.values()),
@@ -73,12 +93,20 @@ class Symbols:
             "hypercalls": calls,
             **{event: sum(counts[at] for at, name in self.places if name in names)
                for event, names in EVENTS.items()},
-            "functions": dict(functions.most_common()),
+            "functions": by_function(self, counts),
         }
+
+
+def by_function(names, counts):
+    functions = collections.Counter()
+    for address, times in counts.items():
+        if times:
+            functions[names.name(address)] += times
+    return dict(functions.most_common())
 
 
 def symbols(elf):
     listing = subprocess.run(["nm", "--defined-only", elf], capture_output=True, text=True, check=True,
                              stdin=subprocess.DEVNULL).stdout
     return [(int(words[0], 16), words[2]) for words in map(str.split, listing.splitlines())
-            if len(words) == 3 and words[1] in "tT"]
+            if len(words) == 3 and words[1] in "tTwWi"]
