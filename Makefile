@@ -121,7 +121,7 @@ FAST_SOURCES := pv/hypervisor/apic.c pv/hypervisor/callback.c pv/hypervisor/doma
     pv/hypervisor/hypercall.c pv/hypervisor/mmu_op.c pv/hypervisor/pagetable.c pv/hypervisor/pirq.c \
     pv/hypervisor/trap.c pv/clock.c pv/events.c pv/mmu.c pv/relocate.c kernel/dma.c kernel/page.c kernel/pagetable.c \
     kernel/sched.c kernel/sync.c kernel/virtio/net.c kernel/virtio/vq.c kernel/virtio/virtio.c libc-glue/fd.c \
-    libc-glue/file.c libc-glue/io.c libc-glue/poll.c libc-glue/socket.c libc-glue/socket_transfer.c libc-glue/string.c libc-glue/time.c libc-glue/tmpfs_file.c \
+    libc-glue/file.c libc-glue/io.c libc-glue/lock.c libc-glue/poll.c libc-glue/socket.c libc-glue/socket_transfer.c libc-glue/string.c libc-glue/time.c libc-glue/tmpfs_file.c \
     libc-glue/tmpfs_pages.c
 for_size = $(if $(filter kernel libc-glue hypervisor,$(1)),$(if $(filter $(FAST_SOURCES),$(2)),,-Os))
 
@@ -335,6 +335,9 @@ LINUX_APPS := lua redis speedtest1
 # What a guest is compiled with, without what only a guest needs; the C library is the machine's.
 FLAGS_linux = -std=gnu17 -static -no-pie $(filter-out -fno-asynchronous-unwind-tables,$(filter -O% -f%,$(GUEST_FLAGS))) $(FORTIFY)
 linux_path = $(patsubst $(B)/apps/%,$(B)/linux/%,$(1))
+
+$(B)/flags/linux: FORCE | $(PACKAGES_BUILD)
+	$(call stamp,$(CC) $(shell $(CC) -dumpfullversion) $(FLAGS_linux))
 
 # $(call linux_object_rule,NAME,SOURCE)
 define linux_object_rule

@@ -52,11 +52,6 @@ void mutex_init_recursive(struct mutex *m)
     *m = (struct mutex)MUTEX_INIT_RECURSIVE;
 }
 
-static uintptr_t self_state(void)
-{
-    return (uintptr_t)this_cpu()->current;
-}
-
 /* Acquire pairs with the release of whoever unlocked; both ways are one locked instruction. */
 static inline bool exchange(struct mutex *m, uintptr_t from, uintptr_t to)
 {
@@ -64,9 +59,14 @@ static inline bool exchange(struct mutex *m, uintptr_t from, uintptr_t to)
                                        __ATOMIC_RELAXED);
 }
 
+static inline bool is_mine(const struct mutex *m, const struct thread *self)
+{
+    return (__atomic_load_n(&m->state, __ATOMIC_RELAXED) & ~CONTENDED) == (uintptr_t)self;
+}
+
 bool mutex_is_mine(const struct mutex *m)
 {
-    return (__atomic_load_n(&m->state, __ATOMIC_RELAXED) & ~CONTENDED) == self_state();
+    return is_mine(m, this_cpu()->current);
 }
 
 /* 0: ours now; -EBUSY: another's; -EDEADLK: ours already, not recursive; -EAGAIN: too deep. */
@@ -123,7 +123,7 @@ static int wait_for(struct mutex *m, uint64_t deadline_ns)
     return error;
 }
 
-int mutex_timedlock(struct mutex *m, uint64_t deadline_ns)
+__attribute__((noinline)) int mutex_timedlock(struct mutex *m, uint64_t deadline_ns)
 {
     int error = take(m);
 
@@ -137,8 +137,19 @@ int mutex_timedlock(struct mutex *m, uint64_t deadline_ns)
     return error;
 }
 
+/* The usual case first, and alone: it needs no registers saved. */
 int mutex_lock(struct mutex *m)
 {
+    struct thread *self = this_cpu()->current;
+
+    self->nr_held++; /* as in take() */
+    if (exchange(m, 0, (uintptr_t)self))
+        return 0;
+    self->nr_held--;
+    if (m->recursive && is_mine(m, self) && m->depth != UINT32_MAX) {
+        m->depth++;
+        return 0;
+    }
     return mutex_timedlock(m, SCHED_FOREVER);
 }
 
@@ -149,6 +160,16 @@ int mutex_trylock(struct mutex *m)
     return error == -EDEADLK ? -EBUSY : error;
 }
 
+static __attribute__((noinline)) int unlock_contended(struct mutex *m)
+{
+    if (!mutex_is_mine(m))
+        return -EPERM;
+    bool unmask = spin_lock(&sched_lock);
+    hand_over(m);
+    sched_unlock(unmask);
+    return 0;
+}
+
 int mutex_unlock(struct mutex *m)
 {
     struct thread *self = this_cpu()->current;
@@ -157,16 +178,11 @@ int mutex_unlock(struct mutex *m)
         self->nr_held--;
         return 0;
     }
-    if (!mutex_is_mine(m))
-        return -EPERM;
-    if (m->depth) {
+    if (m->depth && is_mine(m, self)) {
         m->depth--;
         return 0;
     }
-    bool unmask = spin_lock(&sched_lock);
-    hand_over(m);
-    sched_unlock(unmask);
-    return 0;
+    return unlock_contended(m);
 }
 
 void cond_init(struct cond *c)
