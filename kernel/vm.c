@@ -500,7 +500,8 @@ int vm_init(void)
     uintptr_t heap_limit =
         page_padding_start().n + (memory_bytes < HEAP_MAX_BYTES ? memory_bytes : HEAP_MAX_BYTES);
     /* Beyond what the image's address has; without that none at all (noaslr). */
-    uint64_t random = pv_image_slide ? entropy_early() : 0;
+    unsigned random = pv_random_rest;
+    _Static_assert(HEAP_STARTS * AREA_STARTS <= 1u << 16, "there are enough random bits");
     heap_init(random % HEAP_STARTS * 16, heap_limit);
     /* Addresses are cheap: several times the memory, for gaps, guards and fragmentation. */
     area_end = heap_limit + 4 * memory_bytes + (64ul << 20);

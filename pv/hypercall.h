@@ -56,6 +56,18 @@
         result_;                                                                                   \
     })
 
+#define hypercall4(number, a1, a2, a3, a4)                                                         \
+    ({                                                                                             \
+        long result_;                                                                              \
+        uint64_t a1_ = (uint64_t)(a1), a2_ = (uint64_t)(a2), a3_ = (uint64_t)(a3);                 \
+        register uint64_t a4_ asm("r10") = (uint64_t)(a4);                                         \
+        asm volatile(HYPERCALL_TARGET                                                              \
+                     : "=a"(result_), "+D"(a1_), "+S"(a2_), "+d"(a3_), "+r"(a4_)                   \
+                     : HYPERCALL_ENTRY(number)                                                     \
+                     : "memory");                                                                  \
+        result_;                                                                                   \
+    })
+
 /* A Xen error result (negative) as newlib numbers it; results >= 0 pass unchanged. */
 int pv_errno(long result);
 
@@ -82,6 +94,12 @@ static inline long hypervisor_set_segment_base(unsigned which, uintptr_t base)
 static inline long hypervisor_multicall(struct multicall_entry *calls, unsigned count)
 {
     return hypercall2(__HYPERVISOR_multicall, calls, count);
+}
+
+/* No done count: one failure undoes the caller's whole operation. */
+static inline long hypervisor_mmu_update(const void *updates, unsigned count)
+{
+    return hypercall4(__HYPERVISOR_mmu_update, updates, count, 0, DOMID_SELF);
 }
 
 static inline long hypervisor_update_va_mapping(uintptr_t va, uint64_t entry, unsigned long flags)

@@ -27,8 +27,8 @@ static pfn_t boot_pfn(const void *address)
     return (pfn_t){((uintptr_t)address - (uintptr_t)image_start) / PAGE_SIZE};
 }
 
-/* The bootstrap table behind a page-table entry. They are few: look for its frame. */
-static const uint64_t *table_behind(uint64_t entry, pfn_t *frame)
+/* They are few: look for its frame. */
+const uint64_t *pv_boot_table_behind(uint64_t entry, pfn_t *frame)
 {
     if (!(entry & PV_PTE_PRESENT))
         return NULL;
@@ -49,8 +49,8 @@ const uint64_t *pv_boot_table(vaddr_t va, unsigned level, pfn_t *frame)
 
     *frame = boot_pfn(root_table);
     for (unsigned at = 4; table && at > level; at--)
-        table =
-            table_behind(table[va.n >> (PAGE_SHIFT + 9 * (at - 1)) & (TABLE_ENTRIES - 1)], frame);
+        table = pv_boot_table_behind(
+            table[va.n >> (PAGE_SHIFT + 9 * (at - 1)) & (TABLE_ENTRIES - 1)], frame);
     return table;
 }
 

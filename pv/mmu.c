@@ -35,8 +35,13 @@ static unsigned add_call(struct multicall_entry *calls, unsigned at, unsigned op
     return at + 1;
 }
 
-/* Keeps the first error. */
-void pv_mmu_send(void)
+static void keep(long error)
+{
+    if (error && !queue.error)
+        queue.error = pv_errno(error);
+}
+
+static void send_with_others(void)
 {
     struct multicall_entry calls[3];
     unsigned count = 0;
@@ -53,15 +58,21 @@ void pv_mmu_send(void)
         count =
             add_call(calls, count, __HYPERVISOR_mmuext_op, queue.invalidates, queue.nr_invalidates);
     }
-    queue.nr_clears = pv_mmu_queue.count = queue.nr_invalidates = 0;
-    if (!count)
-        return;
 
     long error = hypervisor_multicall(calls, count);
     for (unsigned i = 0; !error && i < count; i++)
         error = (long)calls[i].result;
-    if (error && !queue.error)
-        queue.error = pv_errno(error);
+    keep(error);
+}
+
+/* Most batches are of entry writes alone. Keeps the first error. */
+void pv_mmu_send(void)
+{
+    if (queue.nr_clears || queue.nr_invalidates)
+        send_with_others();
+    else if (pv_mmu_queue.count)
+        keep(hypervisor_mmu_update(pv_mmu_queue.updates, pv_mmu_queue.count));
+    queue.nr_clears = pv_mmu_queue.count = queue.nr_invalidates = 0;
 }
 
 void pv_mmu_clear(pfn_t frame)
@@ -84,6 +95,11 @@ void pv_mmu_invalidate(vaddr_t va)
             (struct mmuext_op){.cmd = MMUEXT_INVLPG_LOCAL, .arg1.linear_addr = va.n};
     if (queue.nr_invalidates <= INVALIDATES)
         queue.nr_invalidates++;
+}
+
+void pv_mmu_invalidate_all(void)
+{
+    queue.nr_invalidates = INVALIDATES + 1;
 }
 
 int pv_mmu_flush(void)

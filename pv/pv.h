@@ -54,8 +54,10 @@ struct pv_boot {
 };
 extern struct pv_boot pv_boot;
 
-/* The distance of the image from where it was linked (pv/relocate.c). */
+/* The distance of the image from where it was linked (pv/relocate.c), and random bits that it does
+ * not depend on (0 without a distance). */
 extern uintptr_t pv_image_slide;
+extern uint16_t pv_random_rest;
 
 /* Where the bootstrap page tables map a frame; valid below pv_boot.mapped_end. */
 void *pv_boot_address(pfn_t pfn);
@@ -117,8 +119,9 @@ static inline void pv_mmu_set(maddr_t slot, uint64_t entry)
     pv_mmu_queue.updates[at].slot = slot.n;
     pv_mmu_queue.updates[at].entry = entry;
 }
-/* Asks that the next flush forgets the translation of va. */
+/* Asks that the next flush forgets the translation of va, or all of them. */
 void pv_mmu_invalidate(vaddr_t va);
+void pv_mmu_invalidate_all(void);
 int pv_mmu_flush(void);
 /*
  * Makes the mappings of a range final: none of it, and no code anywhere, can be mapped from then

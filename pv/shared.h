@@ -24,9 +24,12 @@ void pv_traps_init(void);
 void pv_memory_find_tables(const struct start_info *si); /* before pv_boot_table */
 void pv_memory_init(const struct start_info *si);
 
+/* The bootstrap table behind a page-table entry, or NULL; after pv_memory_find_tables. */
+const uint64_t *pv_boot_table_behind(uint64_t entry, pfn_t *frame);
+
 /* Moves the image by what it returns, and corrects *si; the caller goes on at its new address,
- * where the second one (0 or Xen's error) takes the old addresses away. */
+ * where the second one queues the updates that take the old addresses away. */
 uintptr_t pv_relocate(struct start_info *si);
-int pv_relocate_finish(const struct start_info *si);
+void pv_relocate_finish(void);
 
 #endif

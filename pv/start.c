@@ -46,7 +46,8 @@ __attribute__((optimize("no-stack-protector"))) _Noreturn void pv_start(struct s
     static const char no_shared_page[] = "parvus: the hypervisor refused to map shared_info\n";
 
     kernel_protect_stacks();
-    if (pv_relocate_finish(si) || map_shared_info(si->shared_info)) {
+    pv_relocate_finish();
+    if (map_shared_info(si->shared_info)) {
         pv_console_write(no_shared_page, sizeof(no_shared_page) - 1);
         pv_shutdown(PV_SHUTDOWN_CRASH, 0);
     }

@@ -127,9 +127,9 @@ __attribute__((noinline, cold)) static int begin_long(struct batch *batch, uint6
 
 static int64_t update(uint64_t ptr, uint64_t value)
 {
-    switch (ptr & 7) {
-    case MMU_NORMAL_PT_UPDATE:
+    if ((ptr & 7) == MMU_NORMAL_PT_UPDATE) /* nearly all are */
         return pagetable_set(ptr, value, 0);
+    switch (ptr & 7) {
     case MMU_MACHPHYS_UPDATE:
         return m2p_set(mfn(ptr >> PAGE_SHIFT), value);
     case MMU_PT_UPDATE_PRESERVE_AD:

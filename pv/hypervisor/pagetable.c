@@ -120,9 +120,14 @@ static inline void put_l1_entry(uint64_t entry)
     count_l1_entry(entry, -1u);
 }
 
-static int is_hypervisor_slot(unsigned int level, unsigned int slot)
+#define HYPERVISOR_SLOTS 16
+_Static_assert(HYPERVISOR_FIRST_SLOT % HYPERVISOR_SLOTS == 0 &&
+                   HYPERVISOR_LAST_SLOT == HYPERVISOR_FIRST_SLOT + HYPERVISOR_SLOTS - 1,
+               "one comparison finds them");
+
+static inline int is_hypervisor_slot(unsigned int level, unsigned int slot)
 {
-    return level == 4 && slot >= HYPERVISOR_FIRST_SLOT && slot <= HYPERVISOR_LAST_SLOT;
+    return level == 4 && slot / HYPERVISOR_SLOTS == HYPERVISOR_FIRST_SLOT / HYPERVISOR_SLOTS;
 }
 
 static mfn_t table_of(uint64_t entry)
@@ -402,7 +407,7 @@ int pagetable_unpin(mfn_t frame)
  * The old entry goes first: the same frame may come back with other rights. (Only this CPU runs on
  * these tables, so nobody sees the gap.)
  */
-static int set_l1_entry(uint64_t *slot, uint64_t entry)
+__attribute__((noinline)) static int set_l1_entry(uint64_t *slot, uint64_t entry)
 {
     uint64_t old = *slot;
 
@@ -429,7 +434,7 @@ static int set_l1_entry(uint64_t *slot, uint64_t entry)
 }
 
 /* A plain write to a frame of the domain: allowed where a writable mapping would be. */
-static int set_word(mfn_t frame, uint64_t *slot, uint64_t value)
+__attribute__((noinline)) static int set_word(mfn_t frame, uint64_t *slot, uint64_t value)
 {
     int error = frame_get(frame, FRAME_WRITABLE);
 
@@ -556,31 +561,68 @@ static uint64_t next_table(uint64_t virtual, uint64_t end)
     return next < end ? next : end;
 }
 
-/* The use that FRAME_SEALED stands for, of each frame from start to end; *end: where one fails. */
-static int take_frames(uint64_t start, uint64_t *end)
+/* Gives a frame the mark and the use that it stands for. Most are of code that is mapped. */
+static inline int seal_frame(uint64_t entry)
 {
-    for (uint64_t at = start; at < *end;) {
+    mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
+
+    if (!(entry & PTE_P) || frame.n >= frame_limit)
+        return -EINVAL;
+
+    uint32_t *word = &frame_table[frame.n];
+
+    if (*word - FRAME_OF_TYPE(FRAME_EXECUTABLE) < FRAME_COUNT) {
+        *word += FRAME_SEALED + 1;
+        return 0;
+    }
+    if (frame_get(frame, FRAME_EXECUTABLE))
+        return -EINVAL;
+    *word |= FRAME_SEALED;
+    return 0;
+}
+
+static void unseal_frame(uint64_t entry)
+{
+    mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
+
+    frame_table[frame.n] &= ~FRAME_SEALED;
+    frame_put(frame);
+}
+
+/* All that is mapped from start to end; the same frame may be so twice. */
+static int seal_frames(uint64_t start, uint64_t end)
+{
+    for (uint64_t at = start; at < end;) {
         const uint64_t *entry = find_entry(at, 1);
+        uint64_t next = next_table(at, end);
 
-        for (uint64_t next = next_table(at, *end); at < next; at += PAGE_BYTES, entry++) {
-            mfn_t frame = mfn(entry ? (*entry & PTE_ADDRESS) >> PAGE_SHIFT : frame_limit);
-
-            if (frame.n >= frame_limit || !(*entry & PTE_P) || frame_get(frame, FRAME_EXECUTABLE)) {
-                *end = at;
-                return -EINVAL;
-            }
+        for (; entry && at < next && !seal_frame(*entry); entry++)
+            at += PAGE_BYTES;
+        if (at == next)
+            continue;
+        while (at > start) {
+            at -= PAGE_BYTES;
+            unseal_frame(*find_entry(at, 1));
         }
+        return -EINVAL;
     }
     return 0;
 }
 
-/* Page tables take the use with the mark. */
-static void seal_table(uint64_t entry)
+/* The tables that lead to an address take the use with the mark. */
+static void seal_tables(uint64_t virtual)
 {
-    uint32_t *word = &frame_table[(entry & PTE_ADDRESS) >> PAGE_SHIFT];
+    uint64_t entry = cpu_read_cr3();
 
-    if (!(*word & FRAME_SEALED))
-        *word += FRAME_SEALED + 1;
+    for (unsigned int level = 4; level > 1; level--) {
+        const uint64_t *table = machine_to_virtual(entry & PTE_ADDRESS);
+        uint32_t *word;
+
+        entry = table[virtual >> (PAGE_SHIFT + 9 * (level - 1)) & 511];
+        word = &frame_table[(entry & PTE_ADDRESS) >> PAGE_SHIFT];
+        if (!(*word & FRAME_SEALED))
+            *word += FRAME_SEALED + 1;
+    }
 }
 
 int pagetable_seal(uint64_t start, uint64_t end)
@@ -594,26 +636,12 @@ int pagetable_seal(uint64_t start, uint64_t end)
 
     work.left -= (int64_t)((end - start) >> PAGE_SHIFT);
 
-    uint64_t taken = end;
-    int error = take_frames(start, &taken);
+    int error = seal_frames(start, end);
 
-    for (uint64_t at = start; at < taken;) {
-        const uint64_t *entry = find_entry(at, 1);
-
-        for (uint64_t next = next_table(at, taken); at < next; at += PAGE_BYTES, entry++) {
-            mfn_t frame = mfn((*entry & PTE_ADDRESS) >> PAGE_SHIFT);
-
-            if (error)
-                frame_put(frame);
-            else
-                frame_table[frame.n] |= FRAME_SEALED;
-        }
-    }
     if (error)
         return error;
     for (uint64_t at = start; at < end; at = next_table(at, end))
-        for (unsigned int level = 4; level > 1; level--)
-            seal_table(*find_entry(at, level));
+        seal_tables(at);
     is_sealed = 1;
     return 0;
 }

@@ -110,9 +110,9 @@ static void allow_ports(uint32_t level)
 
 bool instruction_run(const char *name)
 {
-    allow_ports(0);
     for (size_t i = 0; i < sizeof(gadgets) / sizeof(gadgets[0]); i++) {
         if (strcmp(gadgets[i].name, name) == 0) {
+            allow_ports(0);
             access_call(gadgets[i].code);
             return true;
         }
