@@ -97,3 +97,8 @@ int entropy_seed(void *buffer, size_t bytes, enum entropy_from *source)
     *source = ENTROPY_JITTER;
     return jitter_read(buffer, bytes) == 0 ? 0 : -ENOSYS;
 }
+
+void entropy_stir(uint64_t pool[4])
+{
+    jitter_stir(pool);
+}

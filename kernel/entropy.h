@@ -29,4 +29,8 @@ uint64_t entropy_early(void);
 enum entropy_from { ENTROPY_PROCESSOR, ENTROPY_DEVICE, ENTROPY_JITTER };
 int entropy_seed(void *buffer, size_t bytes, enum entropy_from *source);
 
+/* For a generator that was seeded by jitter: mixes a little more of it into the pool, quickly. Two
+ * systems restored from one image get others, with 2^-32 the same. */
+void entropy_stir(uint64_t pool[4]);
+
 #endif

@@ -15,6 +15,7 @@
 #define SAMPLES 512       /* also the window of the adaptive proportion test */
 #define SAME_IN_A_ROW 41  /* 4.4.1: 1 + 20 / H */
 #define SAME_AS_FIRST 411 /* 4.4.2: the binomial's critical value for p = 2^-H */
+#define STIR_SAMPLES 64
 #define WORK_BYTES 4096
 #define WORK_STEPS 32
 
@@ -82,4 +83,11 @@ int jitter_gather(uint64_t out[4])
         mix(out, sample);
     }
     return health.error;
+}
+
+void jitter_stir(uint64_t out[4])
+{
+    mix(out, __rdtsc());
+    for (unsigned i = 0; i < STIR_SAMPLES; i++)
+        mix(out, measure());
 }

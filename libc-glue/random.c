@@ -102,11 +102,23 @@ void __random_failed(void)
     panic("arc4random: this machine has no random numbers");
 }
 
-/* Jitter takes too long to be gathered for each call. */
-static bool needs_fresh(void)
+/* A whole seed of jitter takes too long to be gathered for each call. */
+static bool is_seeded_by_jitter(void)
 {
-    return !atomic_load(&seeded.is_known) || atomic_load(&seeded.from) != ENTROPY_JITTER ||
-           __random_stale();
+    return atomic_load(&seeded.is_known) && atomic_load(&seeded.from) == ENTROPY_JITTER &&
+           !__random_stale();
+}
+
+/* newlib adds a seed to the key that it has. */
+static void stir(void)
+{
+    uint64_t pool[4] = {0};
+
+    _Static_assert(sizeof(pool) <= sizeof(fresh), "it fits");
+    entropy_stir(pool);
+    memset(fresh, 0, sizeof(fresh));
+    memcpy(fresh, pool, sizeof(pool));
+    explicit_bzero(pool, sizeof(pool));
 }
 
 int random_bytes(void *buffer, size_t bytes)
@@ -114,8 +126,11 @@ int random_bytes(void *buffer, size_t bytes)
     int error = 0;
 
     mutex_lock(&lock);
-    if (!atomic_load(&has_fresh) && needs_fresh()) {
-        error = gather(fresh, sizeof(fresh));
+    if (!atomic_load(&has_fresh)) {
+        if (is_seeded_by_jitter())
+            stir();
+        else
+            error = gather(fresh, sizeof(fresh));
         atomic_store(&has_fresh, error == 0);
     }
     mutex_unlock(&lock);
