@@ -3,7 +3,7 @@
  * hypercall that can and in batches of every size.
  *
  * The table and its frames are taken from the kernel's allocator for good; the table maps the
- * second 2 MiB of the address space, which no kernel ever uses (kernel/vm.h). The requests are
+ * 2 MiB below the image, which no kernel ever uses (kernel/guest.lds). The requests are
  * ready before the clock starts: what is counted is the hypervisor's work, and pte.*.queue adds the
  * guest's own queue (pv/mmu.c). ABI: xen.h, mmu_update, update_va_mapping, multicall.
  *
@@ -21,14 +21,16 @@
 #include "pv/pv.h"
 
 #define ENTRIES 512
-#define AREA 0x200000ul
-#define L2_INDEX 1
+#define AREA_BYTES (ENTRIES * PAGE_SIZE)
+#define AREA (((uintptr_t)image_start & -AREA_BYTES) - AREA_BYTES)
 #define DATA                                                                                       \
     (PV_PTE_PRESENT | PV_PTE_WRITE | PV_PTE_USER | PV_PTE_ACCESSED | PV_PTE_DIRTY | PV_PTE_NX)
 
 /* What becomes of each entry; each leaves the table as the next one needs it. */
 enum change { SET, REMAP, CLEAR, CHANGES };
 static const char *const change_names[CHANGES] = {"set", "remap", "clear"};
+
+extern char image_start[]; /* kernel/guest.lds */
 
 static pfn_t table;
 static uint64_t wanted[CHANGES][ENTRIES]; /* entries */
@@ -173,8 +175,9 @@ static int set_up(maddr_t *link)
     }
     if (error)
         return error;
-    pv_boot_table((vaddr_t){AREA}, 2, &upper);
-    *link = pv_mmu_slot(upper, L2_INDEX);
+    if (!pv_boot_table((vaddr_t){AREA}, 2, &upper))
+        return -EINVAL;
+    *link = pv_mmu_slot(upper, AREA / AREA_BYTES % ENTRIES);
     pv_mmu_clear(table);
     pv_mmu_set(*link, pv_mfn(table).n << PAGE_SHIFT | PV_PTE_PRESENT | PV_PTE_WRITE | PV_PTE_USER |
                           PV_PTE_ACCESSED);
