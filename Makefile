@@ -86,11 +86,12 @@ COMMON_FLAGS = -std=gnu17 -O2 -g -Wall -Wextra -Werror -nostdinc -isystem $(GCC_
 
 # Our headers come before newlib's, these before Xen's; the host's own operating system is not the
 # target. A large frame touches each of its pages, so that it cannot step over a guard page. The stack
-# protector's canary is kernel/canary.c's.
+# protector's canary is kernel/canary.c's; CANARIES=off leaves it out, for those who measure its cost.
+CANARIES ?= on
 GUEST_FLAGS = $(COMMON_FLAGS) -isystem libc-glue/include -isystem $(DEPS)/newlib/include \
     -isystem $(DEPS)/xen/include \
     -fPIE -ftls-model=local-exec -fstack-clash-protection \
-    -fstack-protector-strong -mstack-protector-guard=global \
+    $(if $(filter off,$(CANARIES)),-fno-stack-protector,-fstack-protector-strong) -mstack-protector-guard=global \
     -U__linux__ -U__linux -Ulinux -U__gnu_linux__ -U__unix__ -Uunix -U__unix
 
 # The library's functions check the sizes that the compiler knows (newlib's ssp/ssp.h).

@@ -228,8 +228,23 @@ pv_failsafe_entry:
 
 /* --- Exceptions ----------------------------------------------------------------------------- */
 
-.macro trap_entry vector, has_error_code=0
-    .globl pv_trap_\vector
+/* pv/traps.c registers them by a table without addresses: struct trap_entry. Events stay masked while
+ * a trap is handled (xen.h, TI_GET_IF); software may raise 3 and 4. */
+#define MASK_EVENTS 4
+#define FROM_SOFTWARE 3
+
+    .section .rodata.pv_trap_entries, "a", @progbits
+    .balign 4
+    .globl pv_trap_entries, pv_trap_entries_end
+pv_trap_entries:
+    .text
+
+.macro trap_entry vector, has_error_code=0, flags=MASK_EVENTS
+    .pushsection .rodata.pv_trap_entries, "a", @progbits
+    .byte \vector, \flags
+    .balign 4
+    .long pv_trap_\vector - .
+    .popsection
     .type pv_trap_\vector, @function
 pv_trap_\vector:
     pop %rcx
@@ -244,8 +259,8 @@ pv_trap_\vector:
 
     trap_entry 0
     trap_entry 1
-    trap_entry 3
-    trap_entry 4
+    trap_entry 3, 0, MASK_EVENTS | FROM_SOFTWARE
+    trap_entry 4, 0, MASK_EVENTS | FROM_SOFTWARE
     trap_entry 5
     trap_entry 6
     trap_entry 7
@@ -258,6 +273,10 @@ pv_trap_\vector:
     trap_entry 16
     trap_entry 17, 1
     trap_entry 19
+
+    .section .rodata.pv_trap_entries, "a", @progbits
+pv_trap_entries_end:
+    .text
 
 /* Events were masked on the way in; they are unmasked again if the trap found them so, which the
  * IF bit of the saved rflags tells (xen.h, cpu_user_regs). */

@@ -127,10 +127,11 @@ static int hang(const struct level levels[LEVELS])
 {
     for (unsigned i = 0; i < LEVELS; i++) {
         const struct level *l = &levels[i];
-        maddr_t slot = pv_mmu_slot(l->frame, l->first);
+        maddr_t slot;
 
         if (!l->shift)
             continue;
+        slot = pv_mmu_slot(l->frame, l->first);
         former[i].slot = slot;
         former[i].count = l->count;
         slot.n += l->shift * sizeof(uint64_t);

@@ -104,14 +104,31 @@ int pv_store_take(struct xsd_sockmsg *header, char *payload, size_t bytes)
     return error;
 }
 
-/* xenstored names errors by their constants, with a NUL behind. */
+/* xenstored names errors by their constants, with a NUL behind. The list is that of xs_wire.h,
+ * without pointers, which each boot would have to relocate. */
 int pv_store_error(const struct xsd_sockmsg *header, const char *payload)
 {
-    for (unsigned i = 0; i < sizeof(xsd_errors) / sizeof(xsd_errors[0]); i++) {
-        size_t bytes = strlen(xsd_errors[i].errstring) + 1;
+#define ERROR(number)                                                                              \
+    {                                                                                              \
+        number, #number                                                                            \
+    }
+    static const struct {
+        int16_t number;
+        char name[10];
+    } errors[] = {
+        ERROR(EINVAL),    ERROR(EACCES),  ERROR(EEXIST), ERROR(EISDIR),
+        ERROR(ENOENT),    ERROR(ENOMEM),  ERROR(ENOSPC), ERROR(EIO),
+        ERROR(ENOTEMPTY), ERROR(ENOSYS),  ERROR(EROFS),  ERROR(EBUSY),
+        ERROR(EAGAIN),    ERROR(EISCONN), ERROR(E2BIG),  ERROR(EPERM),
+    };
+    _Static_assert(sizeof(errors) / sizeof(errors[0]) == sizeof(xsd_errors) / sizeof(xsd_errors[0]),
+                   "these are all");
 
-        if (header->len == bytes && !memcmp(xsd_errors[i].errstring, payload, bytes))
-            return -xsd_errors[i].errnum;
+    for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        size_t bytes = strlen(errors[i].name) + 1;
+
+        if (header->len == bytes && !memcmp(errors[i].name, payload, bytes))
+            return -errors[i].number;
     }
     return -EPROTO;
 }

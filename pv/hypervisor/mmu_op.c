@@ -127,7 +127,7 @@ __attribute__((noinline, cold)) static int begin_long(struct batch *batch, uint6
 
 static int64_t update(uint64_t ptr, uint64_t value)
 {
-    if ((ptr & 7) == MMU_NORMAL_PT_UPDATE) /* nearly all are */
+    if (__builtin_expect((ptr & 7) == MMU_NORMAL_PT_UPDATE, 1))
         return pagetable_set(ptr, value, 0);
     switch (ptr & 7) {
     case MMU_MACHPHYS_UPDATE:

@@ -564,14 +564,14 @@ static uint64_t next_table(uint64_t virtual, uint64_t end)
 /* Gives a frame the mark and the use that it stands for. Most are of code that is mapped. */
 static inline int seal_frame(uint64_t entry)
 {
-    mfn_t frame = mfn((entry & PTE_ADDRESS) >> PAGE_SHIFT);
+    mfn_t frame = mfn(entry << 12 >> 24);
 
     if (!(entry & PTE_P) || frame.n >= frame_limit)
         return -EINVAL;
 
     uint32_t *word = &frame_table[frame.n];
 
-    if (*word - FRAME_OF_TYPE(FRAME_EXECUTABLE) < FRAME_COUNT) {
+    if (__builtin_expect(*word - FRAME_OF_TYPE(FRAME_EXECUTABLE) < FRAME_COUNT, 1)) {
         *word += FRAME_SEALED + 1;
         return 0;
     }

@@ -33,6 +33,16 @@ def check_promises():
         assert cost <= most, f"{what}: {cost} instructions, more than {most}"
 
 
+@test("bench-protections", "ASLR, the seal and canaries together cost hello at most 2 % of its instructions.")
+def check_protections():
+    status, output = command(["tools/bench", "--quick", "protections"], timeout=900)
+    assert status == 0, output
+    with open(os.path.join(BUILD, "bench", "protections.json"), encoding="utf-8") as file:
+        cost = json.load(file)["apps"]["hello"]
+    assert all(cost[name] > 100 for name in ("aslr", "seal", "canaries")), f"one was not on, or not off: {cost}"
+    assert cost["percent"] <= 2, f"{cost['percent']:.2f} %: {cost}"
+
+
 @test("bench-httpd", "What a request and a byte cost, in instructions: the device adds up what TCP carries and cuts it, "
       "and most requests need no hypercall.")
 def check_httpd():
