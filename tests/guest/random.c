@@ -1,6 +1,7 @@
 /*
  * When the generator of libc-glue/random.c takes a new seed.
  */
+#include <stdint.h>
 #include <stdlib.h>
 
 #include <xen/xen.h>
