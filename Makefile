@@ -12,6 +12,9 @@ APP ?= hello
 ifeq ($(origin CC),default)
 CC := gcc
 endif
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
 LD ?= ld
 ifeq ($(origin AR),default)
 AR := ar
@@ -31,7 +34,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: image run iso images linux sysroot guest-image test torture fuzz fuzzers bench check clean distclean help FORCE
+.PHONY: image run iso images images-c++ linux sysroot sysroot-c++ guest-image test torture fuzz fuzzers bench check clean distclean help FORCE
 
 image:
 
@@ -39,11 +42,13 @@ image:
 
 PACKAGES_BUILD := $(DEPS)/packages-build.stamp
 PACKAGES_TEST := $(DEPS)/packages-test.stamp
+PACKAGES_CXX := $(DEPS)/packages-c++.stamp
 FETCHED := $(DEPS)/fetched
 NEWLIB := $(DEPS)/built-newlib
+LIBSTDCXX := $(DEPS)/built-libstdcxx
 
 # One at a time: apt holds a lock.
-$(PACKAGES_TEST): | $(PACKAGES_BUILD)
+$(PACKAGES_TEST) $(PACKAGES_CXX): | $(PACKAGES_BUILD)
 $(DEPS)/packages-%.stamp: tools/deps/packages
 	$(Q)tools/deps/packages $*
 	$(Q)mkdir -p $(@D) && touch $@
@@ -62,6 +67,12 @@ $(NEWLIB): $(FETCHED) $(wildcard tools/deps/*) libc-glue/include/sys/dirent.h
 # All that is behind <...> in guest code.
 C_HEADERS := $(NEWLIB) $(shell find libc-glue/include -type f 2>/dev/null)
 
+# For programs in C++; built the first time that one is. It is compiled like them, by tools/parvus-cc.
+$(LIBSTDCXX): $(C_HEADERS) $(wildcard tools/deps/*) $(B)/sysroot/flags | $(PACKAGES_CXX)
+	$(Q)tools/deps/libstdcxx $(DEPS) $(abspath tools/parvus-cc) \
+	    $$(cat $(B)/sysroot/flags $(DEPS)/newlib.stamp $(sort $(filter libc-glue/%,$(C_HEADERS))) | sha256sum | cut -c-64)
+	$(Q)touch $@
+
 # What else some applications and tests are made of: a folder of sources each.
 .PRECIOUS: $(DEPS)/source-%
 $(DEPS)/source-%: tools/deps/source tools/deps/sources tools/deps/common.sh tools/deps/apt.sh | $(PACKAGES_BUILD)
@@ -79,9 +90,10 @@ $(foreach s,$(SOURCES_OTHERS),$(eval $(call source_rule,$(s))))
 GCC_INCLUDE = $(eval GCC_INCLUDE := $$(shell $(CC) -print-file-name=include))$(GCC_INCLUDE)
 LIBGCC = $(eval LIBGCC := $$(shell $(CC) -print-libgcc-file-name))$(LIBGCC)
 
+NO_UNWIND := -fno-asynchronous-unwind-tables
 COMMON_FLAGS = -std=gnu17 -O2 -g -Wall -Wextra -Werror -nostdinc -isystem $(GCC_INCLUDE) \
     -mno-red-zone -fno-omit-frame-pointer -ffunction-sections -fdata-sections \
-    -fno-asynchronous-unwind-tables -ffile-prefix-map=$(CURDIR)=. \
+    $(NO_UNWIND) -ffile-prefix-map=$(CURDIR)=. \
     -D__parvus__=1 -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ $(EXTRA_CFLAGS)
 
 # Our headers come before newlib's, these before Xen's; the host's own operating system is not the
@@ -97,15 +109,23 @@ GUEST_FLAGS = $(COMMON_FLAGS) -isystem libc-glue/include -isystem $(DEPS)/newlib
 # The library's functions check the sizes that the compiler knows (newlib's ssp/ssp.h).
 FORTIFY := -D_FORTIFY_SOURCE=2
 
+# Tables for exceptions that pass through C functions: a guest without C++ leaves them out
+# (kernel/guest.lds). Those for debuggers are made as well, if the compiler writes them itself.
+UNWIND := -fasynchronous-unwind-tables -fno-dwarf2-cfi-asm
+
 # Flags of each class of sources. Kernel code keeps out of the SSE registers, so that an event
 # handler has none to save.
 GENERAL_REGISTERS := -mgeneral-regs-only -include kernel/general.h
 FLAGS_kernel = $(GUEST_FLAGS) -I. $(GENERAL_REGISTERS) -ffreestanding
-FLAGS_libc-glue = $(GUEST_FLAGS) -I. $(FORTIFY)
+FLAGS_libc-glue = $(GUEST_FLAGS) -I. $(FORTIFY) $(UNWIND)
 # An event handler of net/ wakes its thread. lwIP is compiled as it comes: warnings do not count.
 FLAGS_net = $(GUEST_FLAGS) $(FORTIFY) -I. -Inet -isystem $(DEPS)/lwip/src/include $(GENERAL_REGISTERS)
 FLAGS_lwip = $(FLAGS_net) -w
 FLAGS_app = $(GUEST_FLAGS) $(FORTIFY)
+# libstdc++'s headers come before those of C, which it wraps. As elsewhere, C++ sees all that these have.
+CXX_HEADERS = $(addprefix -isystem $(abspath $(DEPS))/libstdcxx/include/,. x86_64-parvus-elf backward) -D_GNU_SOURCE=1
+FLAGS_c++ = $(CXX_HEADERS) $(patsubst -std=%,-std=gnu++17,$(filter-out $(NO_UNWIND),$(GUEST_FLAGS))) $(FORTIFY)
+FLAGS_libc-glue-c++ = $(FLAGS_libc-glue) -fexceptions
 FLAGS_hypervisor = $(COMMON_FLAGS) -fno-stack-protector -isystem $(DEPS)/xen/include -I. -ffreestanding \
     -fpie -fvisibility=hidden -mgeneral-regs-only -fno-jump-tables -mcmodel=small \
     -D__PARVUS_HYPERVISOR__
@@ -114,6 +134,9 @@ LINK_COMMON = -nostdlib -static --gc-sections --build-id=none --fatal-warnings \
     -z noexecstack -z norelro -z max-page-size=4096
 # Moved to a random address as it starts: addresses are relocated in data only.
 LINK_GUEST = $(LINK_COMMON) -pie --no-dynamic-linker -z text -z pack-relative-relocs
+# Of a guest with C++, in front of the above: exceptions need tables, and what some functions of C do
+# besides is in libc-glue/cxx/.
+LINK_CXX = -T kernel/unwind.lds --eh-frame-hdr --no-ld-generated-unwind-info --wrap=exit --wrap=pthread_once
 LINK_HYPERVISOR = $(LINK_COMMON) -no-pie
 
 # Our own code is compiled for size, except for these, which run on every hypercall, event, lock and
@@ -124,7 +147,7 @@ FAST_SOURCES := pv/hypervisor/apic.c pv/hypervisor/callback.c pv/hypervisor/doma
     kernel/sched.c kernel/sync.c kernel/virtio/net.c kernel/virtio/vq.c kernel/virtio/virtio.c libc-glue/fd.c \
     libc-glue/file.c libc-glue/io.c libc-glue/lock.c libc-glue/poll.c libc-glue/socket.c libc-glue/socket_transfer.c libc-glue/string.c libc-glue/time.c libc-glue/tmpfs_file.c \
     libc-glue/tmpfs_pages.c
-for_size = $(if $(filter kernel libc-glue hypervisor,$(1)),$(if $(filter $(FAST_SOURCES),$(2)),,-Os))
+for_size = $(if $(filter kernel libc-glue libc-glue-c++ hypervisor,$(1)),$(if $(filter $(FAST_SOURCES),$(2)),,-Os))
 
 # $(call stamp,TEXT): the recipe of a file that changes when TEXT does, so that what depends on it
 # is rebuilt when flags or the list of sources change.
@@ -135,10 +158,10 @@ stamp = @mkdir -p $(@D) && printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ ||
 .PRECIOUS: $(B)/flags/%
 
 $(B)/flags/%: FORCE | $(PACKAGES_BUILD)
-	$(call stamp,$(CC) $(shell $(CC) -dumpfullversion) $(FLAGS_$*) $(LINK_COMMON) $(SOURCES_$*) $(FAST_SOURCES))
+	$(call stamp,$(CC) $(shell $(CC) -dumpfullversion) $(FLAGS_$*) $(LINK_COMMON) $(LINK_CXX) $(SOURCES_$*) $(FAST_SOURCES))
 
-# $(call compile,CLASS,SOURCE): one object, with the headers it depends on beside it.
-compile = $(Q)mkdir -p $(@D) && $(CC) $(FLAGS_$(1)) $(call for_size,$(1),$(2)) $(3) -MMD -MP -MF $(@:.o=.d) -c -o $@ $(2)
+# $(call compile,CLASS,SOURCE,OPTIONS,COMPILER): one object, with the headers it depends on beside it.
+compile = $(Q)mkdir -p $(@D) && $(or $(4),$(CC)) $(FLAGS_$(1)) $(call for_size,$(1),$(2)) $(3) -MMD -MP -MF $(@:.o=.d) -c -o $@ $(2)
 
 # ---- shared objects: kernel, libc glue, hypervisor -----------------------------------------------
 
@@ -147,6 +170,7 @@ objects = $(patsubst %,$(B)/obj/%.o,$(1))
 
 SOURCES_kernel := $(call sources,kernel kernel/virtio pv)
 SOURCES_libc-glue := $(call sources,libc-glue)
+SOURCES_libc-glue-c++ := $(call sources,libc-glue/cxx)
 SOURCES_hypervisor := $(filter-out boot/guest.S boot/image.lds.S,$(call sources,boot pv/hypervisor))
 SOURCES_net := $(call sources,net)
 SOURCES_lwip := $(patsubst %,$(DEPS)/lwip/src/%.c, \
@@ -164,6 +188,10 @@ SOCKET_OBJECTS := $(call objects,$(SOURCES_sockets))
 NET_OBJECTS := $(call objects,$(SOURCES_net)) $(SOURCES_lwip:$(DEPS)/lwip/src/%.c=$(B)/net/lwip/%.o)
 # Of these, an image has what its application calls.
 GUEST_LIBRARIES := $(B)/libc-glue/libsocket.a $(B)/net/libnet.a
+# And that of programs in C++ only.
+CXX_GLUE := $(B)/libc-glue/libparvus-c++.a
+CXX_GLUE_OBJECTS := $(call objects,$(SOURCES_libc-glue-c++))
+CXX_LIBRARIES := $(addprefix $(DEPS)/libstdcxx/lib/,libstdc++.a libgcc_eh.a)
 HYPERVISOR_OBJECTS := $(call objects,$(SOURCES_hypervisor))
 
 # $(call object_rule,CLASS,SOURCE,STAMP of what its system headers come from)
@@ -174,6 +202,7 @@ $(call objects,$(2)): $(2) $(B)/flags/$(1) $(3)
 endef
 $(foreach s,$(SOURCES_kernel),$(eval $(call object_rule,kernel,$(s),$(C_HEADERS))))
 $(foreach s,$(SOURCES_libc-glue),$(eval $(call object_rule,libc-glue,$(s),$(C_HEADERS))))
+$(foreach s,$(SOURCES_libc-glue-c++),$(eval $(call object_rule,libc-glue-c++,$(s),$(C_HEADERS))))
 $(foreach s,$(SOURCES_net),$(eval $(call object_rule,net,$(s),$(C_HEADERS))))
 $(foreach s,$(SOURCES_hypervisor),$(eval $(call object_rule,hypervisor,$(s),$(FETCHED))))
 
@@ -200,6 +229,12 @@ $(B)/net/libnet.a: $(NET_OBJECTS)
 $(B)/libc-glue/libsocket.a: $(SOCKET_OBJECTS) $(B)/flags/libc-glue
 	$(say) AR $@
 	$(archive)
+
+$(CXX_GLUE): $(CXX_GLUE_OBJECTS) $(B)/flags/libc-glue-c++
+	$(say) AR $@
+	$(archive)
+
+$(CXX_LIBRARIES): $(LIBSTDCXX) ;
 
 # ---- the image: the hypervisor, with or without a guest inside -----------------------------------
 
@@ -228,38 +263,45 @@ $(HYPERVISOR_IMAGE): $(HYPERVISOR_IMAGE).debug
 
 # Every folder of apps/ and the in-guest tests, then the folder that APP names by path; that one
 # takes the place of an application of the same name.
-APP_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard apps/*/*.c apps/*/app.mk \
+app_files = $(wildcard $(foreach kind,*.c *.S *.cc *.cpp app.mk,$(1)/$(kind)))
+APP_FOLDERS := $(patsubst %/,%,$(sort $(dir $(call app_files,apps/*) $(wildcard tests/cxx/*.cc \
     $(patsubst %,tests/%/app.mk,fuzzcheck threadtest3) \
     $(patsubst %,tests/%/*.c,balloon blkdev fuzz/hypercalls guest lookup lwip net netdev parting posix security vanish)))))
 ifneq ($(filter apps/$(APP),$(APP_FOLDERS)),)
 APP_NAME := $(APP)
-else ifneq ($(wildcard $(APP)/*.c $(APP)/app.mk),)
+else ifneq ($(call app_files,$(APP)),)
 APP_PATH := $(patsubst $(CURDIR)/%,%,$(abspath $(APP)))
 APP_NAME := $(notdir $(APP_PATH))
 APP_FOLDERS := $(filter-out %/$(APP_NAME),$(APP_FOLDERS)) $(APP_PATH)
 else ifneq ($(filter image run iso,$(or $(MAKECMDGOALS),image)),)
 $(error APP=$(APP): neither an application (there are: $(notdir $(filter apps/%,$(APP_FOLDERS)))) \
-nor a folder with C sources)
+nor a folder with sources in C or C++)
 endif
 APP_IMAGE := $(B)/apps/$(APP_NAME)/$(APP_NAME).img
 
+CXX_FILES := %.cc %.cpp
+
 # Warnings are errors in our own applications only.
-# app.mk of an application's folder may set APP_SOURCES (default: *.c and *.S of the folder),
-# APP_CFLAGS and APP_LDLIBS; APP_INITRD, a folder whose contents are packed as its initrd; APP_RUN,
+# app.mk of an application's folder may set APP_SOURCES (default: *.c, *.S, *.cc and *.cpp of the
+# folder), APP_CFLAGS, APP_CXXFLAGS and APP_LDLIBS; APP_INITRD, a folder whose contents are packed as its initrd; APP_RUN,
 # options of tools/parvus run that hold where none are given. APP_FOLDER is the folder's path. tests/ may reach into the kernel's headers.
 # $(call app_variables,NAME,FOLDER)
 define app_variables
 APP_SOURCES :=
 APP_CFLAGS := $(if $(filter tests/%,$(2)),-I.)
+APP_CXXFLAGS :=
 APP_LDLIBS :=
 APP_INITRD :=
 APP_RUN :=
 APP_FOLDER := $(2)
 -include $(2)/app.mk
-SOURCES_app-$(1) := $$(or $$(APP_SOURCES),$$(sort $$(wildcard $(2)/*.c $(2)/*.S)))
-FLAGS_app-$(1) = $$(FLAGS_app) $(if $(filter /%,$(2)),-ffile-prefix-map=$(2)/=) \
-    $(if $(filter apps/% tests/%,$(2)),,-Wno-error -Wno-extra) $$(CFLAGS_app-$(1))
+SOURCES_app-$(1) := $$(or $$(APP_SOURCES),$$(sort $$(filter-out %.mk,$$(call app_files,$(2)))))
+FLAGS_all-$(1) := $(if $(filter /%,$(2)),-ffile-prefix-map=$(2)/=) $(if $(filter apps/% tests/%,$(2)),,-Wno-error -Wno-extra)
+FLAGS_app-$(1) = $$(FLAGS_app) $$(FLAGS_all-$(1)) $$(CFLAGS_app-$(1))
+FLAGS_c++-$(1) = $$(FLAGS_c++) $$(FLAGS_all-$(1)) $$(CXXFLAGS_app-$(1))
 CFLAGS_app-$(1) := $$(APP_CFLAGS)
+CXXFLAGS_app-$(1) := $$(APP_CXXFLAGS)
+IS_CXX_app-$(1) := $$(filter $$(CXX_FILES),$$(SOURCES_app-$(1)))
 LDLIBS_app-$(1) := $$(APP_LDLIBS)
 INITRD_app-$(1) := $$(APP_INITRD)
 RUN_app-$(1) := $$(if $$(APP_INITRD),--initrd $(1).initrd )$$(APP_RUN)
@@ -279,16 +321,24 @@ $(call app_object,$(1),$(2),$(3)): $(3) $(B)/flags/app-$(1) $(C_HEADERS) | $(FET
 	$$(call compile,app-$(1),$$<)
 endef
 
+# $(call app_object_rule_c++,NAME,FOLDER,SOURCE)
+define app_object_rule_c++
+$(call app_object,$(1),$(2),$(3)): $(3) $(B)/flags/c++-$(1) $(LIBSTDCXX) | $(FETCHED_app-$(1))
+	$$(say) CXX $(3)
+	$$(call compile,c++-$(1),$$<,,$$(CXX))
+endef
+
 # $(call app_rules,NAME,FOLDER)
 define app_rules
 OBJECTS_app-$(1) := $(foreach s,$(SOURCES_app-$(1)),$(call app_object,$(1),$(2),$(s)))
-$(foreach s,$(SOURCES_app-$(1)),$(eval $(call app_object_rule,$(1),$(2),$(s))))
+$(foreach s,$(SOURCES_app-$(1)),$(eval $(call app_object_rule$(if $(filter $(CXX_FILES),$(s)),_c++),$(1),$(2),$(s))))
 
 $(B)/apps/$(1)/$(1).elf: $$(OBJECTS_app-$(1)) $(GUEST_OBJECTS) $(GUEST_LIBRARIES) kernel/guest.lds \
+    $(if $(IS_CXX_app-$(1)),kernel/unwind.lds $(CXX_GLUE) $(CXX_LIBRARIES)) \
     $$(filter $(B)/%,$$(LDLIBS_app-$(1))) $(NEWLIB) tools/check/privileged $(B)/flags/app-$(1) $(B)/flags/kernel $(B)/flags/libc-glue
 	$$(say) LINK $$@
-	$$(Q)$(LD) $(LINK_GUEST) -T kernel/guest.lds -o $$@ $$(OBJECTS_app-$(1)) $(GUEST_OBJECTS) \
-	    --start-group $$(LDLIBS_app-$(1)) $(GUEST_LIBRARIES) $(DEPS)/newlib/lib/libc.a \
+	$$(Q)$(LD) $(if $(IS_CXX_app-$(1)),$(LINK_CXX)) $(LINK_GUEST) -T kernel/guest.lds -o $$@ $$(OBJECTS_app-$(1)) $(GUEST_OBJECTS) \
+	    --start-group $$(LDLIBS_app-$(1)) $(if $(IS_CXX_app-$(1)),$(CXX_GLUE) $(CXX_LIBRARIES)) $(GUEST_LIBRARIES) $(DEPS)/newlib/lib/libc.a \
 	    $(DEPS)/newlib/lib/libm.a $$(LIBGCC) --end-group
 	$$(Q)tools/check/privileged $$@
 
@@ -328,7 +378,9 @@ endef
 $(foreach f,$(APP_FOLDERS),$(eval $(call app_variables,$(notdir $(f)),$(f))))
 $(foreach f,$(APP_FOLDERS),$(eval $(call app_rules,$(notdir $(f)),$(f))))
 
-IMAGES := $(foreach f,$(notdir $(APP_FOLDERS)),$(B)/apps/$(f)/$(f).img)
+image_of = $(B)/apps/$(1)/$(1).img
+CXX_IMAGES := $(foreach f,$(notdir $(APP_FOLDERS)),$(if $(IS_CXX_app-$(f)),$(call image_of,$(f))))
+IMAGES := $(filter-out $(CXX_IMAGES),$(foreach f,$(notdir $(APP_FOLDERS)),$(call image_of,$(f))))
 
 # ---- the same programs for Linux, which tools/bench compares with --------------------------------
 
@@ -361,17 +413,18 @@ linux: $(foreach a,$(LINUX_APPS),$(B)/linux/$(a)/$(a))
 
 include tests/fuzz/host/build.mk
 
-# ---- tools/parvus-cc -----------------------------------------------------------------------------
+# ---- tools/parvus-cc and tools/parvus-c++ --------------------------------------------------------
 
 SYSROOT := $(abspath $(B))/sysroot
 SYSROOT_FILES := $(addprefix $(SYSROOT)/,libparvus.a parvus.specs parvus.cmake parvus.pc flags \
     $(notdir $(GUEST_LIBRARIES)) $(patsubst %,lib%.a,dl pthread rt util))
 # A flag that is a path holds wherever the compiler runs.
 absolute = $(foreach word,$(1),$(if $(wildcard $(word)),$(abspath $(word)),$(word)))
-FLAGS_cc = -static $(call absolute,$(filter-out -std=% -O% -g -W% -D__XEN% -ffile-prefix-map=% -U__unix -U__unix__ -Uunix,$(GUEST_FLAGS)))
+FLAGS_cc = -static $(UNWIND) $(call absolute,$(filter-out $(NO_UNWIND) -std=% -O% -g -W% -D__XEN% -ffile-prefix-map=% -U__unix -U__unix__ -Uunix,$(GUEST_FLAGS)))
 fill_in = sed -e 's|@SYSROOT@|$(SYSROOT)|g; s|@TOOLS@|$(abspath tools)|g; s|@GCC@|$(dir $(LIBGCC))|g' \
     -e 's|@NEWLIB@|$(abspath $(DEPS)/newlib/lib)|g; s|@LIBRARIES@|$(patsubst lib%.a,-l%,$(notdir $(GUEST_LIBRARIES)))|g' \
-    -e 's|@LINK@|$(filter-out --fatal-warnings,$(LINK_GUEST)) -T $(abspath kernel/guest.lds)|g'
+    -e 's|@LINK@|$(filter-out --fatal-warnings,$(LINK_GUEST)) -T $(abspath kernel/guest.lds)|g' \
+    -e 's|@LINK_CXX@|$(call absolute,$(LINK_CXX))|g; s|@LIBSTDCXX@|$(abspath $(DEPS)/libstdcxx/lib)|g'
 
 $(SYSROOT)/libparvus.a: $(GUEST_OBJECTS) $(B)/flags/kernel $(B)/flags/libc-glue
 	$(say) AR $@
@@ -394,7 +447,18 @@ $(SYSROOT)/parvus.cmake $(SYSROOT)/parvus.pc: $(SYSROOT)/%: tools/cc/% $(B)/flag
 $(SYSROOT)/flags: $(B)/flags/cc $(NEWLIB) $(filter-out $(SYSROOT)/flags,$(SYSROOT_FILES))
 	$(Q)echo '$(FLAGS_cc)' > $@
 
+$(SYSROOT)/libparvus-c++.a: $(CXX_GLUE)
+	$(Q)mkdir -p $(@D) && cp $< $@
+
+# The same for tools/parvus-c++, whose C library is the above.
+SYSROOT_CXX_FILES := $(addprefix $(SYSROOT)/,libparvus-c++.a parvus.specs-c++ flags-c++)
+
+$(SYSROOT)/flags-c++: $(SYSROOT)/flags $(LIBSTDCXX) $(filter-out $(SYSROOT)/flags-c++,$(SYSROOT_CXX_FILES))
+	$(Q)echo '$(CXX_HEADERS) $(filter-out $(UNWIND),$(FLAGS_cc))' > $@
+
 sysroot: $(SYSROOT_FILES)
+
+sysroot-c++: $(SYSROOT_CXX_FILES)
 
 include tests/torture/build.mk
 
@@ -411,6 +475,8 @@ guest-image: $(HYPERVISOR_OBJECTS) $(IMAGE_SCRIPT)
 
 image: $(APP_IMAGE) $(FILES_app-$(APP_NAME)) $(HYPERVISOR_IMAGE)
 
+images-c++: $(CXX_IMAGES)
+
 images: $(IMAGES) $(foreach f,$(notdir $(APP_FOLDERS)),$(FILES_app-$(f))) $(HYPERVISOR_IMAGE)
 
 run: $(APP_IMAGE) $(FILES_app-$(APP_NAME))
@@ -424,7 +490,7 @@ check: $(PACKAGES_TEST) $(IMAGES)
 	$(Q)tools/check/privileged $(IMAGES:.img=.elf)
 
 # Without the packages that only tests need, some tests are skipped.
-test: images sysroot $(B)/linux/lua/lua $(B)/linux/speedtest1/speedtest1
+test: images images-c++ sysroot sysroot-c++ $(B)/linux/lua/lua $(B)/linux/speedtest1/speedtest1
 	$(Q)tools/deps/packages test || true
 	$(Q)tests/run $(TESTS)
 
@@ -452,12 +518,12 @@ help:
 	@echo 'make torture           gcc'"'"'s torture tests as one guest and one Linux program in $(B)/torture'
 	@echo 'make bench             every benchmark; results in $(B)/bench/'
 	@echo 'make check             static checks: style, include edges, privileged instructions'
-	@echo 'make sysroot           what tools/parvus-cc compiles and links with'
+	@echo 'make sysroot           what tools/parvus-cc compiles and links with; sysroot-c++: tools/parvus-c++'
 	@echo 'make images            every application and the in-guest tests'
 	@echo 'make linux             the programs that make bench compares with Linux processes'
 	@echo 'make clean, distclean  remove what was built; the latter: dependencies too'
 	@echo 'Variables: B=build folder, DEPS=dependencies, V=1 shows commands'
 
--include $(patsubst %.o,%.d,$(GUEST_OBJECTS) $(SOCKET_OBJECTS) $(NET_OBJECTS) $(HYPERVISOR_OBJECTS) \
+-include $(patsubst %.o,%.d,$(GUEST_OBJECTS) $(SOCKET_OBJECTS) $(CXX_GLUE_OBJECTS) $(NET_OBJECTS) $(HYPERVISOR_OBJECTS) \
     $(foreach f,$(notdir $(APP_FOLDERS)),$(OBJECTS_app-$(f))) \
     $(foreach a,$(LINUX_APPS) sqlite,$(call linux_path,$(OBJECTS_app-$(a))))) $(IMAGE_SCRIPT).d

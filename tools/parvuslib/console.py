@@ -13,6 +13,14 @@ MOVED_BY = 2 << 20  # pv/relocate.c
 RING_0_FROM = 1 << 47
 
 
+def demangled(name):
+    """A function's name as its source has it: C++ has types in its symbols."""
+    if not name.startswith("_Z"):
+        return name
+    return subprocess.run(["c++filt", "-p", name], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL).stdout.strip()
+
+
 class Symbols:
     """Names for addresses, from ELF files with debug information. Reads them at the first use."""
 
@@ -67,7 +75,7 @@ class Symbols:
             place = subprocess.run(["addr2line", "-e", elf, hex(code)], capture_output=True,
                                    text=True, stdin=subprocess.DEVNULL).stdout.split(" (")[0].strip()
             known = "" if place.startswith("?") or place.endswith("?") else f" {place}"
-            return f"{name}+{address - start:#x}{known}"
+            return f"{demangled(name)}+{address - start:#x}{known}"
         return ""
 
     def annotate(self, frame):
