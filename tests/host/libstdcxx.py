@@ -17,7 +17,7 @@ from parvuslib.images import ROOT, build_folder
 
 CXX = os.path.join(ROOT, "tools", "parvus-c++")
 RUNNER = os.path.join(ROOT, "tests", "libstdcxx", "runner.cc")
-FLAGS = ["-O1", "-w", "-DLOCALEDIR=\"/data\"", "-D_GLIBCXX_ASSERTIONS"]
+FLAGS = ["-O0", "-w", "-DLOCALEDIR=\"/data\"", "-D_GLIBCXX_ASSERTIONS"]
 
 # What the directives of a test (DejaGnu's) may ask for without being left out.
 PRESENT = {"cstdint", "gthreads", "gthreads-timed", "fileio", "string-conversions", "atomic-builtins", "normal-mode",
@@ -37,6 +37,13 @@ def test_suite():
     return os.path.join(os.path.join(ROOT, deps), "libstdcxx", "testsuite")
 
 
+def standard_of(is_not, version, is_only):
+    """Which version of C++ a test is compiled as: gcc's default, unless that does not fit."""
+    if is_not:
+        return {"20": "17", "23": "17", "17": "14", "14": "11", "11": "98"}[version]
+    return version if is_only or version > "17" else None
+
+
 def options(path):
     """The compiler's options that a test asks for; None if it is none to run here."""
     with open(path, encoding="latin-1") as file:
@@ -44,23 +51,24 @@ def options(path):
     flags, standard, runs = [], None, "dg-do" not in text
     for kind, words in DIRECTIVE.findall(text):
         if kind == "do":
-            version = re.search(r"c\+\+(\d\d)", words)
-            standard = version and f"-std=gnu++{version[1]}"
-            runs = words.split()[0] == "run" and "{ !" not in words
-            if "target" in words and not version and "xfail" not in words:
-                runs = False
+            version = re.search(r"(! )?c\+\+(\d\d)(_only)?", words)
+            standard = version and standard_of(*version.groups())
+            runs = words.split()[0] == "run" and not (
+                "target" in words and not version or re.search(r"simulator|lp64|xfail \*-\*-\*", words))
         elif kind in ("options", "additional-options"):
             target = re.search(r"\{\s*target(.*)\}", words)
             if not target or "x86_64-*-*" in target[1]:
                 flags += shlex.split(re.search(r'"([^"]*)"', words)[1])
+        elif kind == "require-effective-target" and re.match(r"\s*c\+\+\d\d", words):
+            standard = standard_of(None, words.split()[0][len("c++"):], None)
         elif kind == "require-effective-target":
             runs = runs and words.split()[0] in EFFECTIVE
         elif kind.startswith("require-"):
             runs = runs and kind[len("require-"):] in PRESENT
         elif kind in ("skip-if", "xfail-run-if", "error", "warning") and "x86_64" in words + "x86_64":
             runs = runs and kind != "error"
-    if standard in ("-std=gnu++20", "-std=gnu++23") and not any(flag.startswith("-std") for flag in flags):
-        flags.append(standard)
+    if standard and not any(flag.startswith("-std") for flag in flags):
+        flags.append(f"-std=gnu++{standard}")
     return flags if runs and re.search(r"\bmain\s*\(", text) else None
 
 
