@@ -3,10 +3,9 @@
  * order of their construction, before everything else that a thread's end or exit() does.
  *
  * Called by libstdc++ (HAVE___CXA_THREAD_ATEXIT_IMPL), and in place of exit() in programs with C++
- * (the linker's --wrap, tools/cc/c++.specs). Locks: none; each thread has its own list.
+ * (the linker's --wrap, LINK_CXX in the Makefile). Locks: none; each thread has its own list.
  * Source: C++17, [basic.start.term]; Itanium C++ ABI, 3.3.5 for the shape of the calls.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 

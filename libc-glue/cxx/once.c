@@ -1,7 +1,7 @@
 /*
  * pthread_once() whose function may leave by an exception: then it has not happened (C++17,
  * [thread.once.callonce]). In place of pthread_once() in programs with C++ (the linker's --wrap,
- * tools/cc/c++.specs).
+ * LINK_CXX in the Makefile).
  *
  * Compiled with -fexceptions: what `cleanup` names runs on an exception's way, too.
  */

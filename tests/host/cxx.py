@@ -20,7 +20,7 @@ def run_on_linux(_):
     folder = scratch("cxx-linux")
     program = os.path.join(folder, "cxx")
     log = f"{program}.log"
-    status, text = command(["g++", "-std=gnu++17", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", program,
+    status, text = command(["g++", "-std=gnu++17", "-O0", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", program,
                             *sorted(glob.glob(os.path.join(ROOT, "tests", "cxx", "*.cc")))])
     if status == 0:
         status, text = command([program])
