@@ -268,6 +268,16 @@ static void give_up_check(void)
     pagetable_release();
 }
 
+/*
+ * For the sake of an operation, which begins anew: what it has looked at may have been released, be
+ * it the table that it writes to.
+ */
+static int give_up_and_restart(void)
+{
+    give_up_check();
+    return -ERESTART;
+}
+
 static int is_being_checked(mfn_t table)
 {
     for (unsigned int i = 0; i < checking.depth; i++)
@@ -367,11 +377,8 @@ static int get_tree(mfn_t frame, unsigned int level)
     if (checking.depth) {
         if (checking.at[0].table.n == frame.n && frame_type(frame) == type)
             return check();
-        if (is_being_checked(frame) || (level > 1 && frame_type(frame) != type)) {
-            give_up_check();
-            if (releasing.depth)
-                return -ERESTART;
-        }
+        if (is_being_checked(frame) || (level > 1 && frame_type(frame) != type))
+            return give_up_and_restart();
     }
 
     int error = get_table(frame, level);
@@ -449,12 +456,9 @@ __attribute__((noinline)) static int set_upper_entry(unsigned int level, uint64_
                                                      uint64_t entry)
 {
     uint64_t old = *slot;
-    mfn_t table = virtual_to_frame(slot);
 
-    if (is_being_checked(table)) {
-        give_up_check();
-        return releasing.depth ? -ERESTART : set_word(table, slot, entry);
-    }
+    if (is_being_checked(virtual_to_frame(slot)))
+        return give_up_and_restart();
     if (is_hypervisor_slot(level, (uint64_t)slot % PAGE_BYTES / 8))
         return -EINVAL;
     if (is_sealed && (old & PTE_P) &&

@@ -36,8 +36,8 @@ extern int pagetable_enforce_wx;
  *
  * - A check that is not over gives -ERESTART, and nothing else has been changed: the next operation
  *   that refers to the same root goes on with it. One that refers to another of its tables, writes
- *   to one, or has a tree of its own to check gives it up. If neither ever comes, the tables remain
- *   as they are.
+ *   to one, or has a tree of its own to check gives it up: with -ERESTART, to begin anew itself. If
+ *   neither ever comes, the tables remain as they are.
  * - A release is owed: the operation itself is done. It has to be over before the next one begins,
  *   and before the hypercall returns: pagetable_release().
  *

@@ -622,6 +622,54 @@ TEST_WHERE(long_tree_written, "A write to a table that is being checked comes be
     tree_end();
 }
 
+/* A root with two L3 tables, whose first leads to an L2 that is in use elsewhere: it remains so. */
+enum { SMALL_ROOT, SMALL_L3, SMALL_L3_NEXT, SMALL_L2, SMALL_L2_NEW, SMALL_L1, SMALL_PAGES };
+static uint8_t (*small)[PAGE_SIZE];
+
+static mfn_t small_frame(unsigned page)
+{
+    return pv_mfn(pagetable_frame(address_of(small[page])));
+}
+
+static void hang_new_table(void)
+{
+    CHECK_OK(update_raw(machine_address(small_frame(SMALL_L3), 0), 0,
+                        entry_for(small_frame(SMALL_L2_NEW), ENTRY_TABLE)));
+}
+
+TEST(long_tree_hung, "A new tree is hung into a part of one that is being checked.")
+{
+    static volatile uint32_t always = 1;
+
+    REQUIRE_OK(vm_map((void **)&small, SMALL_PAGES * PAGE_SIZE, VM_READ | VM_WRITE, "tree"));
+    memset(small, 0, SMALL_PAGES * PAGE_SIZE);
+    ((uint64_t *)small[SMALL_ROOT])[0] = entry_for(small_frame(SMALL_L3), ENTRY_TABLE);
+    ((uint64_t *)small[SMALL_ROOT])[1] = entry_for(small_frame(SMALL_L3_NEXT), ENTRY_TABLE);
+    ((uint64_t *)small[SMALL_L3])[0] = entry_for(small_frame(SMALL_L2), ENTRY_TABLE);
+    for (unsigned i = 0; i < SMALL_PAGES; i++)
+        CHECK_OK(map_raw(small[i], entry_for(small_frame(i), ENTRY_CONSTANT)));
+    CHECK_OK(mmuext_raw(MMUEXT_PIN_L2_TABLE, small_frame(SMALL_L2).n, 0));
+
+    /* The first one is for the slice to end where the first L3 is checked and the next is not. */
+    struct mmuext_op pins[] = {
+        {.cmd = MMUEXT_PIN_L1_TABLE, .arg1.mfn = small_frame(SMALL_L1).n},
+        {.cmd = MMUEXT_PIN_L4_TABLE, .arg1.mfn = small_frame(SMALL_ROOT).n},
+    };
+    REQUIRE(middle_begin(&always, hang_new_table));
+    CHECK_OK(interrupted(__HYPERVISOR_mmuext_op, address_of(pins), 2, 0, DOMID_SELF));
+    CHECK_EQ(middle.times, 1);
+    middle_end();
+    CHECK_LT(map_raw(small[SMALL_L2], entry_for(small_frame(SMALL_L2), ENTRY_DATA)), 0);
+    CHECK_OK(mmuext_raw(MMUEXT_UNPIN_TABLE, small_frame(SMALL_L2).n, 0));
+    CHECK_OK(map_raw(small[SMALL_L2], entry_for(small_frame(SMALL_L2), ENTRY_DATA)));
+    CHECK_LT(map_raw(small[SMALL_L2_NEW], entry_for(small_frame(SMALL_L2_NEW), ENTRY_DATA)), 0);
+    CHECK_OK(mmuext_raw(MMUEXT_UNPIN_TABLE, small_frame(SMALL_ROOT).n, 0));
+    CHECK_OK(mmuext_raw(MMUEXT_UNPIN_TABLE, small_frame(SMALL_L1).n, 0));
+    for (unsigned i = 0; i < SMALL_PAGES; i++)
+        CHECK_OK(map_raw(small[i], entry_for(small_frame(i), ENTRY_DATA)));
+    CHECK_OK(vm_unmap(small, SMALL_PAGES * PAGE_SIZE));
+}
+
 static void pin_part(void)
 {
     CHECK_OK(mmuext_raw(MMUEXT_PIN_L2_TABLE, tree_frame(1).n, 0));
