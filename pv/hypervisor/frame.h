@@ -29,7 +29,7 @@ enum frame_type {
 
 #define FRAME_TYPE_SHIFT 29
 #define FRAME_PINNED (1u << 28)
-#define FRAME_SEALED (1u << 27) /* see pagetable_seal(); holds one use, which never goes */
+#define FRAME_SEALED (1u << 27) /* see pagetable_seal(); there is a use that never goes */
 #define FRAME_COUNT (FRAME_SEALED - 1)
 #define FRAME_OF_TYPE(type) ((uint32_t)(type) << FRAME_TYPE_SHIFT)
 

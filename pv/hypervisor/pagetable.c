@@ -613,19 +613,19 @@ static int seal_frames(uint64_t start, uint64_t end)
     return 0;
 }
 
-/* The tables that lead to an address take the use with the mark. */
+/*
+ * The tables that lead to an address. The mark needs no use of its own: as the entry that leads to
+ * the table cannot be changed, its use never goes.
+ */
 static void seal_tables(uint64_t virtual)
 {
     uint64_t entry = cpu_read_cr3();
 
     for (unsigned int level = 4; level > 1; level--) {
         const uint64_t *table = machine_to_virtual(entry & PTE_ADDRESS);
-        uint32_t *word;
 
         entry = table[virtual >> (PAGE_SHIFT + 9 * (level - 1)) & 511];
-        word = &frame_table[(entry & PTE_ADDRESS) >> PAGE_SHIFT];
-        if (!(*word & FRAME_SEALED))
-            *word += FRAME_SEALED + 1;
+        frame_table[table_of(entry).n] |= FRAME_SEALED;
     }
 }
 
