@@ -96,3 +96,39 @@ package()
     fi
     dpkg-deb -x "$deb" "$4"
 }
+
+# tarball_download SUITE PACKAGE FILE: FILE of the source PACKAGE, or of a PACKAGE named *-source that holds
+# it, comes into the current folder.
+tarball_download()
+{
+    case $2 in
+    *-source)
+        try apt-get -c "$apt/apt.conf" -q download "$2/$1" && dpkg-deb --fsys-tarfile "$2"_*.deb |
+            tar -x --no-same-owner --wildcards --transform 's|.*/||' "*/$3"
+        ;;
+    *) try apt-get -c "$apt/apt.conf" -q source --download-only --tar-only "$2/$1" ;;
+    esac
+}
+
+# tarball SUITE PACKAGE FILE SHA256: sees to it that the file is in $deps/downloads; no second run needs
+# the network.
+tarball()
+{
+    [ -f "$deps/downloads/$3" ] && [ "$(sha256_of "$deps/downloads/$3")" = "$4" ] && return
+    apt=$deps/$3-apt
+    apt_for="$3"
+    case $2 in
+    *-source) apt_sources="deb $1" ;;
+    *) apt_sources="deb-src $1" ;;
+    esac
+    rm -rf "$apt"
+    mkdir -p "$deps/downloads"
+    apt_setup
+    say "$3"
+    mkdir "$apt/new"
+    (cd "$apt/new" && tarball_download "$1" "$2" "$3") || die "could not download $3: $(apt_error)"
+    found=$(sha256_of "$apt/new/$3")
+    [ "$found" = "$4" ] || die "$3 has SHA-256 $found, pinned is $4"
+    mv "$apt/new/$3" "$deps/downloads/$3"
+    rm -rf "$apt" "$apt.log"
+}
