@@ -457,7 +457,7 @@ __attribute__((noinline)) static int set_upper_entry(unsigned int level, uint64_
 {
     uint64_t old = *slot;
 
-    if (is_being_checked(virtual_to_frame(slot)))
+    if (__builtin_expect(checking.depth, 0) && is_being_checked(virtual_to_frame(slot)))
         return give_up_and_restart();
     if (is_hypervisor_slot(level, (uint64_t)slot % PAGE_BYTES / 8))
         return -EINVAL;
@@ -465,16 +465,30 @@ __attribute__((noinline)) static int set_upper_entry(unsigned int level, uint64_
         (frame_table[(old & PTE_ADDRESS) >> PAGE_SHIFT] & FRAME_SEALED))
         return -EPERM;
     if (entry & PTE_P) {
-        int error = entry & UPPER_REFUSED ? -EINVAL : get_tree(table_of(entry), level - 1);
+        mfn_t below = table_of(entry);
+        enum frame_type type = FRAME_L1 + level - 2;
+        int error;
 
+        if (entry & UPPER_REFUSED)
+            return -EINVAL;
+        if (below.n < frame_limit && frame_type(below) == type && !checking.depth)
+            error = frame_get(below, type); /* a table already, as nearly always */
+        else
+            error = get_tree(below, level - 1);
         if (error)
             return error;
         entry |= is_sealed ? PTE_US | PTE_NX : PTE_US;
     }
     *slot = entry;
     if (old & PTE_P) {
-        tlb_is_stale = 1;
-        put_tree(table_of(old));
+        mfn_t below = table_of(old);
+
+        if (__builtin_expect((frame_table[below.n] & FRAME_COUNT) == 1, 0)) {
+            tlb_is_stale = 1;
+            put_tree(below);
+        } else {
+            frame_put(below);
+        }
     }
     return 0;
 }
