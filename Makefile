@@ -46,6 +46,7 @@ PACKAGES_CXX := $(DEPS)/packages-c++.stamp
 FETCHED := $(DEPS)/fetched
 NEWLIB := $(DEPS)/built-newlib
 LIBSTDCXX := $(DEPS)/built-libstdcxx
+SYSROOT := $(abspath $(B))/sysroot
 
 # One at a time: apt holds a lock.
 $(PACKAGES_TEST) $(PACKAGES_CXX): | $(PACKAGES_BUILD)
@@ -68,9 +69,9 @@ $(NEWLIB): $(FETCHED) $(wildcard tools/deps/*) libc-glue/include/sys/dirent.h
 C_HEADERS := $(NEWLIB) $(shell find libc-glue/include -type f 2>/dev/null)
 
 # For programs in C++; built the first time that one is. It is compiled like them, by tools/parvus-cc.
-$(LIBSTDCXX): $(C_HEADERS) $(wildcard tools/deps/*) $(B)/sysroot/flags | $(PACKAGES_CXX)
+$(LIBSTDCXX): $(C_HEADERS) $(wildcard tools/deps/*) $(SYSROOT)/flags | $(PACKAGES_CXX)
 	$(Q)tools/deps/libstdcxx $(DEPS) $(abspath tools/parvus-cc) \
-	    $$(cat $(B)/sysroot/flags $(DEPS)/newlib.stamp $(sort $(filter libc-glue/%,$(C_HEADERS))) | sha256sum | cut -c-64)
+	    $$(cat $(SYSROOT)/flags $(DEPS)/newlib.stamp $(sort $(filter libc-glue/%,$(C_HEADERS))) | sha256sum | cut -c-64)
 	$(Q)touch $@
 
 # What else some applications and tests are made of: a folder of sources each.
@@ -415,7 +416,6 @@ include tests/fuzz/host/build.mk
 
 # ---- tools/parvus-cc and tools/parvus-c++ --------------------------------------------------------
 
-SYSROOT := $(abspath $(B))/sysroot
 SYSROOT_FILES := $(addprefix $(SYSROOT)/,libparvus.a parvus.specs parvus.cmake parvus.pc flags \
     $(notdir $(GUEST_LIBRARIES)) $(patsubst %,lib%.a,dl pthread rt util))
 # A flag that is a path holds wherever the compiler runs.
