@@ -191,18 +191,18 @@ interrupt_entry:
     jmp restore
 
 /*
- * One stub a vector: error code (the CPU pushes it for some), vector, then the common part. From 16
- * on, a vector can be an interrupt's as well (trap_handle()), which comes without an error code; the
- * CPU aligns the stack to 16 bytes before it pushes five words, or six (SDM vol. 3A, 6.14.2).
+ * One stub a vector: error code (the CPU pushes it for some), vector, then the common part. A vector
+ * can be an interrupt's as well (end_interrupt()), which comes without an error code; the CPU aligns
+ * the stack to 16 bytes before it pushes five words, or six (SDM vol. 3A, 6.14.2).
  */
     .macro vector_stub number
     .balign 16
-    .if \number == 17 || \number == 21
+    .if (\number >= 10 && \number <= 14) || \number == 17 || \number == 21
     testb $8, %spl
     jz 1f
-    pushq $0
+    pushq $NO_ERROR_CODE
 1:
-    .elseif \number != 8 && (\number < 10 || \number > 14)
+    .elseif \number != 8
     pushq $0
     .endif
     pushq $\number

@@ -43,6 +43,7 @@
 
 #define VECTOR_BREAKPOINT 3
 #define NR_EXCEPTIONS 32
+#define NO_ERROR_CODE -1 /* in the place of one that the CPU has not pushed: an interrupt */
 #define VECTOR_TIMER 0x30
 #define VECTOR_CONSOLE 0x31
 #define VECTOR_SPURIOUS 0x3f

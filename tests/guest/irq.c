@@ -428,12 +428,16 @@ TEST_WHERE(irq_exceptions, "A message with the vector of an exception is nobody'
     pci_write32(&edu.f, message + 4, 0xfee00000);
     pci_write32(&edu.f, message + 8, 0);
     pci_write16(&edu.f, control, pci_read16(&edu.f, control) | 1);
-    for (unsigned vector = 16; vector < 32; vector++) {
+    /* QEMU's own APIC takes those below 16, too. Of the two left out, one reaches the guest as a
+     * breakpoint, the other ends the hypervisor. */
+    for (unsigned vector = 0; vector < 32; vector++) {
+        if (vector == 3 || vector == 8)
+            continue;
         pci_write16(&edu.f, data, (uint16_t)vector);
         edu_raise(&edu); /* in ring 3 */
         edu.registers[EDU_ACKNOWLEDGE / 4] = UINT32_MAX;
     }
-    static const uint16_t some[] = {16, 17, 18, 21, 31};
+    static const uint16_t some[] = {1, 13, 14, 16, 17, 18, 21, 31};
     for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
         pci_write16(&edu.f, data, some[i]);
         edu_dma_start(&edu, dma_address(page).n, EDU_BUFFER, 0);
