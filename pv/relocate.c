@@ -103,7 +103,9 @@ static void find_levels(const struct start_info *si, struct level levels[LEVELS]
         if (i)
             table = pv_boot_table_behind(table[first], &frame);
     }
-    levels[0].count = present_from(levels[0].table, levels[0].first);
+    /* A large initrd takes more than the 1 GiB of one L2 table; all have the same L3 table. */
+    for (unsigned i = 0; i < LEVELS - 1; i++)
+        levels[i].count = present_from(levels[i].table, levels[i].first);
 }
 
 /* By how many entries to move at each level; all addresses stay below those of the next level. */
@@ -115,6 +117,8 @@ static void choose(const struct start_info *si, struct level levels[LEVELS])
 
     levels[2].shift = pick(&random, L4_CHOICES);
     levels[1].shift = pick(&random, L3_CHOICES);
+    if (levels[1].shift < levels[1].count)
+        levels[1].shift = 0;
     if (end + lowest >= ENTRIES) /* a large guest: it does without the same L2 */
         end = levels[0].first + levels[0].count;
     if (end + lowest < ENTRIES)

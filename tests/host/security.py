@@ -3,6 +3,7 @@ import concurrent.futures
 import os
 import re
 import subprocess
+import tarfile
 import time
 
 import hosts
@@ -89,6 +90,18 @@ def check_aslr(host):
 def check_aslr_boots(host):
     first, second = places(host), places(host)
     assert all(first[name] != second[name] for name in RANDOM_BITS), (first, second)
+
+
+@test("security-aslr-large", "More than 1 GiB is moved as well: a large initrd.", hosts=["tcg-microvm"])
+def check_aslr_large(folder, host):
+    path, member = os.path.join(folder, "large.tar"), tarfile.TarInfo("large")
+    member.size = 1 << 30
+    with open(path, "wb") as file:
+        file.write(member.tobuf())
+        file.truncate(len(member.tobuf()) + member.size + 1024)  # two blocks of zeros end it
+    image = places(host, "--initrd", path, "--mem", "2300M")["image"]
+    os.remove(path)
+    assert image >> 30, f"image {image:#x} was not moved"
 
 
 @test("security-noaslr", "With noaslr the addresses are those of the link, in each boot.", hosts=["tcg-microvm"])
