@@ -24,6 +24,8 @@
 
 static struct thread_list reap_list = LIST_HEAD_INITIALIZER(reap_list);
 static unsigned alive; /* sched_lock */
+bool thread_not_alone;
+uint32_t thread_held_alone;
 static void (*exit_hook)(void);
 static thread_interrupt_handler_t *interrupt_handler;
 
@@ -131,6 +133,8 @@ int thread_create(struct thread **out, const struct thread_attr *attr, void *(*f
     *out = t;
 
     bool unmask = spin_lock(&sched_lock);
+    if (alive)
+        thread_not_alone = true;
     alive += !t->service;
     LIST_INSERT_HEAD(&sched_all_threads, t, all_link);
     sched_make_ready(t);
@@ -270,7 +274,7 @@ void thread_interrupted_by_event(void)
 {
     struct thread *self = thread_self();
 
-    if (self->nr_held) {
+    if (self->nr_held || thread_held_alone) {
         thread_interrupt(self);
         return;
     }

@@ -75,6 +75,14 @@ int thread_priority(const struct thread *t);
 /* -EINVAL: not THREAD_PRIORITY_LOW..MAX. Takes effect at once. */
 int thread_set_priority(struct thread *t, int priority);
 
+/*
+ * False until a second thread is created, and never again. A lock that only threads take need not
+ * exclude anybody till then; it counts itself in thread_held_alone, so that whoever has it is not
+ * interrupted (newlib's malloc does, by tools/deps/newlib.patch).
+ */
+extern bool thread_not_alone;
+extern uint32_t thread_held_alone;
+
 /* Threads alive, the main thread included, the idle thread and services not. */
 unsigned thread_count(void);
 

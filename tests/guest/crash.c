@@ -635,6 +635,35 @@ static void heap_exhausted(void)
     exit(8);
 }
 
+/* --- A handler in the middle of malloc ------------------------------------------------------ */
+
+static volatile unsigned handled;
+
+static void allocate(int unused)
+{
+    (void)unused;
+    for (size_t bytes = 16; bytes < 2000; bytes += 300)
+        free(malloc(bytes));
+    handled++;
+}
+
+/* There must be no other thread. */
+static void handler_allocates(void)
+{
+    const struct itimerval often = {.it_value = {.tv_usec = 100}, .it_interval = {.tv_usec = 100}};
+    static void *blocks[64];
+
+    signal(SIGALRM, allocate);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (unsigned i = 0; handled < 300; i++) {
+        void **block = &blocks[i * 17 % 64];
+
+        free(*block);
+        *block = realloc(malloc(i % 500), i % 1700);
+    }
+    exit(9);
+}
+
 /* --- No randomness (tests/host/virtio.py) ---------------------------------------------------- */
 
 static void no_randomness(void)
@@ -747,6 +776,7 @@ static const struct {
     END(fault_in_event),
     END(fault_in_thread),
     END(heap_exhausted),
+    END(handler_allocates),
     END(no_randomness),
     END(no_trap_handlers),
     END(iret_to_user),

@@ -41,6 +41,7 @@ end("main_thread_ends", "The guest ends, with 0, when its last thread does.", 0,
     [r"^the last thread$"])
 end("heap_exhausted", "An application that runs out of memory is told so and goes on.", 8,
     [r"^malloc returned NULL after more than 10 blocks$"])
+end("handler_allocates", "A signal's handler may allocate, whatever the only thread was in the middle of.", 9)
 end("hang", "A guest that never ends is ended by the time-out.", TIME_OUT,
     [r"^parvus: time-out after 5 s \(status 124\)"], where=hosts.ONE, timeout=5)
 
