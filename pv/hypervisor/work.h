@@ -2,8 +2,8 @@
  * How much is done with interrupts off. The unit is a page-table entry of the commonest kind that
  * is changed (about 40 instructions), or about as much work; a hypercall has WORK_SLICE of them,
  * all calls of a multicall together. A batch that needs more stops there and is continued by a new
- * hypercall (continuation.h). It may overdraw by what cannot be cut, which is no more than one page
- * table and its 512 entries. Ring 0; one CPU.
+ * hypercall (continuation.h). It may overdraw by what cannot be cut, which is no more than two page
+ * tables of 512 entries: one that takes the place of another. Ring 0; one CPU.
  */
 #ifndef HYPERVISOR_WORK_H
 #define HYPERVISOR_WORK_H
