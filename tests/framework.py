@@ -142,7 +142,7 @@ def parvus(host, image, arguments=(), options=(), timeout=BOOT_TIMEOUT_S, log=No
     status, console = command(words + (["--", *arguments] if arguments else []), timeout=None)
     console = console.replace("\r\n", "\n")
     if log:
-        os.makedirs(LOGS, exist_ok=True)
+        os.makedirs(os.path.dirname(log), exist_ok=True)
         with open(log, "w", encoding="utf-8") as file:
             file.write(console)
     leak = None if leaks or host in host_table.XEN else HYPERVISOR_ADDRESS.search(console)
