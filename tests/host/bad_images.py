@@ -184,7 +184,7 @@ register("bad-modules-five", "Five modules are refused in one line.", list(hosts
 
 register("bad-memory", "A guest that does not fit into memory is refused in one line.", HOSTS,
          lambda host: refused("bad-memory", host, "memory", HYPERVISOR,
-                              ["--initrd", stripped("hello"), "--mem", "1300K"]))
+                              ["--initrd", stripped("guest"), "--mem", "2600K"]))
 
 for case, sentence, options, case_hosts in [
         ("cpu-32", "long mode", ["--qemu=-cpu qemu32"], ["tcg-microvm", "tcg-q35-multiboot"]),
